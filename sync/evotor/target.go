@@ -27,9 +27,10 @@ type shop struct {
 const fewKeys = 50
 
 // Traits: batches are small because a figure is computed when its batch is sent,
-// and what is sold while the batch is on its way would be overwritten.
+// and what is sold while the batch is on its way would be overwritten. Reading
+// many keys lists the catalogue once, so they are read in one go.
 func (s *shop) Traits() target.Traits {
-	return target.Traits{Name: "Evotor cloud", Reads: true, Batch: 100, Precision: 1}
+	return target.Traits{Name: "Evotor cloud", Reads: true, Batch: 100, ReadBatch: 100_000, Precision: 1}
 }
 
 // Read reads the cards. A card without a quantity counts as not found: the cloud

@@ -1,0 +1,79 @@
+package pull
+
+import (
+	"context"
+	"time"
+)
+
+// A state that somebody has to mend is looked at again after refusedLeast,
+// growing to refusedMost; trouble on the way is tried again with growing pauses
+// up to troubleMost.
+const (
+	refusedLeast = 5 * time.Minute
+	refusedMost  = 30 * time.Minute
+	troubleMost  = 15 * time.Minute
+)
+
+// Run pulls until ctx ends, and then returns nil: a cycle every Options.Poll,
+// and after each one that came up to now one older month, as long as older
+// months are wanted. It never stops for a reason of the cloud's or the card's.
+func (p *Puller) Run(ctx context.Context) error {
+	var wait time.Duration
+	settled := false // older documents are not wanted until something changes
+	for {
+		report, err := p.Cycle(ctx, Cycle{})
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			p.log.Error().Err(err).Msg("pull failed")
+		}
+		if report.New > 0 || report.Changes > 0 || report.Products > 0 {
+			settled = false
+		}
+		if report.current && !settled {
+			if settled, err = p.BackfillStep(ctx); err != nil && ctx.Err() == nil {
+				p.log.Error().Err(err).Msg("backfill failed")
+			}
+		}
+		wait = p.pause(report, err, wait)
+		timer := time.NewTimer(p.o.Jitter(wait))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-p.kick:
+			timer.Stop()
+		case <-timer.C:
+		}
+	}
+}
+
+// Kick ends Run's present pause: something happened that makes a cycle worth it.
+func (p *Puller) Kick() {
+	select {
+	case p.kick <- struct{}{}:
+	default: // one is already waiting
+	}
+}
+
+// pause is how long to wait after a cycle, given how long the last pause was.
+func (p *Puller) pause(r Report, err error, last time.Duration) time.Duration {
+	if err == nil && r.Complete {
+		return p.o.Poll
+	}
+	trouble := err != nil
+	for _, problem := range r.Problems {
+		switch problem.Kind {
+		case TokenRefused, NotInstalled, Forbidden, StoreNotVisible:
+			return min(max(refusedLeast, last*3/2), refusedMost)
+		case CatalogueShrank, NoDocuments: // everything else goes on as always
+		default:
+			trouble = trouble || problem.Blocks
+		}
+	}
+	if !trouble {
+		return p.o.Poll
+	}
+	return min(max(p.o.Poll, last*2), max(troubleMost, p.o.Poll))
+}

@@ -1,0 +1,138 @@
+package push
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"ostatok/agent/journal"
+	"ostatok/agent/mirror"
+	"ostatok/agent/stock"
+	"ostatok/sync/target"
+)
+
+// card is a product as one target sees it.
+type card struct {
+	product, code, name string
+	key                 string // "" when reason says why there is none
+	reason              string
+	level               stock.Level
+	want                stock.Quantity // level in the target's precision; meaningful when level.Valued()
+
+	shown   stock.Quantity // what the mirror has learned of the target's figure
+	shownAt int64          // 0: nothing
+}
+
+// survey lists the products of the catalogue that have stock, with their keys at
+// the target, by product id.
+func (e *Engine) survey(ctx context.Context, l *lane) ([]card, error) {
+	var cards []card
+	first := make(map[string]int)
+	for row, err := range e.levels.Rows(ctx, mirror.Query{}) {
+		if err != nil {
+			return nil, fmt.Errorf("cannot read the levels: %w", err)
+		}
+		if row.Deleted || row.Service() {
+			continue
+		}
+		c := card{product: row.ID, code: row.Code, name: row.Name, level: row.Level}
+		c.key, c.reason = l.Match(row.Product)
+		if c.key == "" && c.reason == "" {
+			c.reason = "has no key at the target"
+		}
+		if c.reason != "" {
+			c.key = ""
+		}
+		if c.level.Valued() {
+			c.want = l.figure(c.level.Quantity)
+		}
+		if l.Shown != nil {
+			if q, at, ok := l.Shown(row); ok {
+				c.shown, c.shownAt = q, at
+			}
+		}
+		if c.key != "" {
+			// Two products of one key would overwrite each other for ever, so
+			// neither is written.
+			if i, taken := first[c.key]; taken {
+				reason := fmt.Sprintf("the key %q belongs to more than one product", c.key)
+				cards[i].reason, c.reason = reason, reason
+			} else {
+				first[c.key] = len(cards)
+			}
+		}
+		cards = append(cards, c)
+	}
+	return cards, nil
+}
+
+// readAgain is how old an observation may be, in ms, when it differs from the
+// level: an open plan that waits for days must not read its rows every minute.
+const readAgain = 15 * 60 * 1000
+
+// observe reads from the target what a plan needs and is not known well enough,
+// and keeps it. What was read stays read when a later call fails, so the next
+// attempt goes on from there.
+func (e *Engine) observe(ctx context.Context, l *lane, cards []card) (read int, err error) {
+	held, err := e.journal.Held(ctx, l.Name)
+	if err != nil {
+		return 0, err
+	}
+	now := e.millis()
+	byKey := make(map[string]*card)
+	var keys []string
+	for i := range cards {
+		c := &cards[i]
+		if c.reason == "" && c.level.Valued() && e.worthReading(c, held[c.product], now) {
+			byKey[c.key] = c
+			keys = append(keys, c.key)
+		}
+	}
+	parts := slices.Collect(slices.Chunk(keys, l.traits.ReadBatch))
+	for len(parts) > 0 {
+		part := parts[0]
+		parts = parts[1:]
+		seen, err := l.Target.Read(ctx, part)
+		switch {
+		case err == nil:
+		case ctx.Err() != nil || judge(err, true) != permanent:
+			return read, fmt.Errorf("cannot read what %s holds: %w", l.Name, err)
+		case len(part) > 1: // one of these keys is to blame
+			half := len(part) / 2
+			parts = append(parts, part[:half], part[half:])
+			continue
+		default:
+			seen = []target.Observation{{Key: part[0]}}
+		}
+		var list []journal.Held
+		for _, o := range seen {
+			if c := byKey[o.Key]; c != nil {
+				list = append(list, observed(l.Name, c.product, o, c.want, now))
+			}
+		}
+		if _, err := e.journal.Record(ctx, l.Name, nil, list); err != nil {
+			return read, err
+		}
+		read += len(part)
+	}
+	return read, nil
+}
+
+func (e *Engine) worthReading(c *card, h *journal.Held, now int64) bool {
+	if h == nil || h.Key != c.key {
+		h = &journal.Held{}
+	}
+	figure, known := h.Figure()
+	at := h.At()
+	if c.shownAt > at {
+		figure, known, at = c.shown, true, c.shownAt
+	}
+	age := now - at
+	if at == 0 || age < 0 { // the clock was set back: nobody knows how old it is
+		return true
+	}
+	if known && figure == c.want {
+		return age >= e.o.ReadEvery.Milliseconds()
+	}
+	return age >= readAgain
+}
