@@ -1,0 +1,101 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	driver "modernc.org/sqlite"
+)
+
+// suffixes are the files that belong to one database. The database comes last
+// when they are moved: what is left after a crash is then still found.
+func suffixes() [4]string { return [4]string{"-shm", "-wal", "-journal", ""} }
+
+// SetAside moves the file and what belongs to it out of the way, under a name
+// with the time (UTC): FILE.corrupt-20261121T203000Z. The file must be closed.
+func SetAside(file string, now time.Time) (moved string, err error) {
+	stamp := file + ".corrupt-" + now.UTC().Format("20060102T150405Z")
+	moved = stamp
+	for n := 2; exists(moved); n++ {
+		moved = fmt.Sprintf("%s-%d", stamp, n)
+	}
+	for _, suffix := range suffixes() {
+		if err := os.Rename(file+suffix, moved+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("cannot set %s aside: %w", file+suffix, err)
+		}
+	}
+	return moved, syncDirectory(filepath.Dir(file))
+}
+
+func exists(file string) bool {
+	_, err := os.Lstat(file)
+	return err == nil
+}
+
+func removeSet(file string) error {
+	var errs []error
+	for _, suffix := range suffixes() {
+		if err := os.Remove(file + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// backupPages are copied between two looks at the context: 1 MiB.
+const backupPages = 256
+
+// copyPages copies the database of a raw connection into a new file.
+func copyPages(ctx context.Context, raw any, file string) error {
+	source, ok := raw.(interface {
+		NewBackup(string) (*driver.Backup, error)
+	})
+	if !ok {
+		return errors.New("the driver has no backup")
+	}
+	b, err := source.NewBackup(uri(file))
+	if err != nil {
+		return err
+	}
+	for more := true; more; {
+		if err := ctx.Err(); err != nil {
+			return errors.Join(err, b.Finish())
+		}
+		if more, err = b.Step(backupPages); err != nil {
+			return errors.Join(err, b.Finish())
+		}
+	}
+	return b.Finish()
+}
+
+// publish makes the finished file durable and gives it its name.
+func publish(partial, file string) error {
+	f, err := os.OpenFile(partial, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	err = f.Chmod(0o600)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(partial, file); err != nil {
+		return err
+	}
+	return syncDirectory(filepath.Dir(file))
+}
+
+// syncDirectory makes renames in dir durable.
+func syncDirectory(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	// Not every file system can sync a directory, and none of them loses by it.
+	_ = d.Sync()
+	return d.Close()
+}
