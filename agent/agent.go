@@ -1,0 +1,342 @@
+// Package agent puts the agent together: what it opens, what runs, and in which
+// order it starts and stops. It is the only package that knows all the others.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"ostatok/agent/config"
+	"ostatok/agent/journal"
+	"ostatok/agent/local"
+	"ostatok/agent/mirror"
+	"ostatok/agent/stock"
+	"ostatok/platform/lock"
+	"ostatok/sync/evotor"
+	"ostatok/sync/pull"
+	"ostatok/sync/push"
+)
+
+// Options are what the agent gets from the program around it.
+type Options struct {
+	Build     Build
+	Now       func() time.Time
+	Transport http.RoundTripper // to the cloud; nil: the client's own
+	Log       zerolog.Logger
+}
+
+// SchemaLevel is the level of both databases: releases of one level open each
+// other's files, so going back within it is safe.
+const SchemaLevel = 0
+
+// Build is the program that runs.
+type Build struct {
+	Version string
+	Commit  string
+	Time    time.Time // the clock cannot be right before it
+}
+
+// Agent is one shop's agent with its files open. It is the local.Shop of the
+// process that owns the files.
+type Agent struct {
+	config  *config.Config
+	build   Build
+	now     func() time.Time
+	log     zerolog.Logger
+	started time.Time
+	running atomic.Bool // inside Run
+
+	lock    *lock.Lock
+	journal *journal.Journal
+	mirror  *mirror.Mirror
+	cloud   *evotor.Client
+	puller  *pull.Puller
+	engine  *push.Engine
+	clock   *clockWatch
+
+	notices  []string      // what the opening met, for people
+	changed  chan struct{} // levels changed or a plan was approved: look at the targets
+	progress progressFan   // who watches a sync
+}
+
+// Open takes the data directory for this process and opens everything in it. It
+// does not touch the network. A directory that another process holds is a
+// *BusyError.
+func Open(ctx context.Context, c *config.Config, o Options) (_ *Agent, err error) {
+	a := &Agent{
+		config: c, build: o.Build, now: o.Now, log: o.Log, started: o.Now(),
+		changed: make(chan struct{}, 1),
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	if a.lock, err = takeDir(c); err != nil {
+		return nil, err
+	}
+	if err := finishRestore(c.DataDir, o.Now()); err != nil {
+		return nil, err
+	}
+	if err := a.openJournal(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.openMirror(ctx); err != nil {
+		return nil, err
+	}
+	if a.clock, err = openClock(ctx, a.journal, o.Now, o.Build.Time); err != nil {
+		return nil, err
+	}
+	if err := a.openCloud(ctx, o.Transport); err != nil {
+		return nil, err
+	}
+	a.openPull()
+	a.openPush()
+	return a, nil
+}
+
+// Files of the data directory.
+const (
+	lockName   = "ostatok.lock" // says which process owns the directory
+	mirrorName = "mirror.db"
+)
+
+// takeDir makes the data directory and locks it. Another process that works on
+// it is a *BusyError.
+func takeDir(c *config.Config) (*lock.Lock, error) {
+	// 0700: the databases hold a shop's sales.
+	err := os.MkdirAll(c.DataDir, 0o700)
+	var l *lock.Lock
+	if err == nil {
+		l, err = lock.Take(filepath.Join(c.DataDir, lockName))
+	}
+	if held, ok := errors.AsType[*lock.HeldError](err); ok {
+		return nil, &BusyError{Config: c, Held: held}
+	}
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("cannot use %s: %w; run as the service's user, or set data_dir in the configuration", c.DataDir, err)
+	case err != nil:
+		return nil, fmt.Errorf("cannot use %s: %w; check the card, or set data_dir in the configuration", c.DataDir, err)
+	}
+	return l, nil
+}
+
+// openJournal comes first: what happens to the other files is told there.
+func (a *Agent) openJournal(ctx context.Context) error {
+	j, notice, err := journal.Open(ctx, journal.Options{Dir: a.config.DataDir, Now: a.now, Log: a.log})
+	if err != nil {
+		return err
+	}
+	a.journal = j
+	if notice != nil { // the journal has told itself of it
+		a.notice(notice.String())
+	}
+	return nil
+}
+
+func (a *Agent) openMirror(ctx context.Context) error {
+	c := a.config
+	m, notice, err := mirror.Open(ctx, mirror.Options{
+		Dir: c.DataDir, Store: c.Store, Rules: c.Stock.Options(), Method: c.Stock.Method,
+		Pinned: c.Stock.Pinned(), Keep: c.Mirror.Keep, Now: a.now, Log: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.mirror = m
+	if notice == nil {
+		return nil
+	}
+	a.notice(notice.Message)
+	a.event(ctx, "mirror_mended", journal.Warning, notice.Message, map[string]string{"moved": notice.Moved})
+	// Its levels may have to be computed anew, and nobody must see the old ones.
+	_, err = m.Fold(ctx, nil)
+	return err
+}
+
+func (a *Agent) notice(text string) {
+	a.notices = append(a.notices, text)
+	a.log.Warn().Str("detail", text).Msg("file mended at the start")
+}
+
+// Notices returns what a person should know of the opening: files that were
+// mended, settings that this release does not know how to follow yet.
+func (a *Agent) Notices() []string { return a.notices }
+
+// authKey is the journal's note of the form in which the cloud takes the token,
+// after the form that was configured then: "bearer:raw".
+const authKey = "evotor.auth"
+
+func (a *Agent) openCloud(ctx context.Context, transport http.RoundTripper) error {
+	c := a.config.Evotor
+	form := c.Auth
+	noted, err := a.journal.Meta(ctx, authKey)
+	if err != nil {
+		return err
+	}
+	if accepted, ok := strings.CutPrefix(noted, c.Auth+":"); ok {
+		form = accepted
+	}
+	a.cloud, err = evotor.New(evotor.Options{
+		URL: c.URL, Token: c.Token.Reveal(), Auth: form, Transport: transport,
+		Version: a.build.Version, Now: a.now, Log: a.log, OnDate: a.clock.cloudSays,
+		OnAuth: func(form string) {
+			if err := a.journal.SetMeta(context.WithoutCancel(ctx), authKey, c.Auth+":"+form); err != nil {
+				a.log.Error().Err(err).Msg("token form not remembered")
+			}
+		},
+	})
+	return err
+}
+
+func (a *Agent) openPull() {
+	c := a.config
+	a.puller = pull.New(a.cloud, a.mirror, pull.Options{
+		Store: c.Store, Horizon: c.Evotor.Horizon, Overlap: c.Evotor.Overlap, Poll: c.Evotor.Poll,
+		PerDevice: c.Evotor.PerDevice, Now: a.now, Log: a.log,
+		OnProgress: a.progress.send,
+		OnChange:   func([]mirror.Change) { a.lookAtTargets() },
+		OnEvent: func(kind, severity, message string, data any) {
+			a.event(context.Background(), kind, severity, message, data)
+		},
+	})
+}
+
+// openPush sets up the targets. The cloud of the terminals is the first of them.
+func (a *Agent) openPush() {
+	targets := []push.TargetSetup{{
+		Name: "evotor", Kind: push.KindEvotor, Target: a.cloud.Target(a.config.Store),
+		Policy: push.Policy(a.config.Evotor.Write), Match: matchID, Shown: a.catalogueFigure,
+	}}
+	for _, t := range a.config.Targets {
+		a.log.Warn().Str("target", t.Name).Str("kind", t.Kind).Msg("kind of target not supported yet")
+		a.notices = append(a.notices, fmt.Sprintf("target %s: kind %s is not supported yet; nothing is written to it", t.Name, t.Kind))
+	}
+	a.engine = push.New(a.mirror, a.journal, targets, push.Options{
+		Guards:  push.Guards{FallShare: a.config.Guard.FallShare, FallFloor: a.config.Guard.FallFloor},
+		Now:     a.now,
+		Log:     a.log,
+		Ready:   a.ready,
+		Refresh: a.refresh,
+		Wrote:   a.wrote,
+	})
+}
+
+// matchID is how the cloud knows a product: by its own id.
+func matchID(p stock.Product) (key, reason string) { return p.ID, "" }
+
+// catalogueFigure is the cloud's figure as the catalogue showed it last.
+func (a *Agent) catalogueFigure(r mirror.Row) (q stock.Quantity, at int64, ok bool) {
+	return r.Cloud, r.CloudAt, r.HasCloud && r.CloudAt != 0 && a.config.Stock.CloudQuantity != "ignore"
+}
+
+// The heap is small and the garbage of a first sync is large: without a limit
+// the runtime would let it grow to twice what lives before collecting, and boxes
+// of 256 MB swap to their card. 32 MiB leaves the page caches of SQLite, which
+// are outside, within the budget of 48 MB of the whole process.
+const (
+	heapLimit = 32 << 20
+	gcPercent = 50
+)
+
+// Run is the agent at work, until ctx ends; then it returns within seconds.
+// Whatever fails inside is told, and begun again after a pause.
+func (a *Agent) Run(ctx context.Context) {
+	debug.SetMemoryLimit(heapLimit)
+	debug.SetGCPercent(gcPercent)
+
+	a.running.Store(true)
+	defer a.running.Store(false)
+	a.event(ctx, "started", journal.Info, "The agent started.", map[string]string{"version": a.build.Version})
+	a.log.Info().Str("version", a.build.Version).Str("store", a.config.Store).Int("pid", os.Getpid()).Msg("agent started")
+
+	// All of them end with ctx. The order in which they do does not matter: each
+	// step they take is a transaction of its own, and the files are closed after
+	// the last of them, by Close.
+	var parts sync.WaitGroup
+	parts.Go(func() { a.supervise(ctx, "control socket", a.answer) })
+	parts.Go(func() { a.supervise(ctx, "pull", a.puller.Run) })
+	parts.Go(func() { a.supervise(ctx, "push", a.keepTargets) })
+	parts.Go(func() { a.supervise(ctx, "maintenance", a.maintain) })
+	parts.Wait()
+	a.log.Info().Msg("agent stopped")
+}
+
+// answer serves the other commands on this machine.
+func (a *Agent) answer(ctx context.Context) error {
+	socket, err := local.Listen(a.config.DataDir)
+	if err != nil {
+		return err
+	}
+	return local.Serve(ctx, socket, a, a.log)
+}
+
+// supervise runs a part of the agent again when it ends before ctx: a full card
+// or a locked file passes, and the shop must not need a visit for it. A panic is
+// not caught: the service's supervisor starts the whole process anew.
+func (a *Agent) supervise(ctx context.Context, name string, run func(context.Context) error) {
+	const shortest, longest = time.Second, 5 * time.Minute
+	pause := shortest
+	for {
+		began := a.now()
+		err := run(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if a.now().Sub(began) > longest {
+			pause = shortest
+		}
+		a.log.Error().Err(err).Str("part", name).Dur("again_in", pause).Msg("part of the agent failed")
+		a.event(ctx, name+"_failed", journal.Error, fmt.Sprintf("%s stopped: %v. It is started again by itself.", name, err), nil)
+		if !sleep(ctx, pause) {
+			return
+		}
+		pause = min(2*pause, longest)
+	}
+}
+
+// Close closes the files and gives the data directory back. It also closes what
+// a failed Open had opened.
+func (a *Agent) Close() error {
+	var errs []error
+	if a.cloud != nil {
+		a.cloud.Close()
+	}
+	if a.mirror != nil {
+		errs = append(errs, a.mirror.Close())
+	}
+	// After the mirror: an event about it can still be written.
+	if a.journal != nil {
+		errs = append(errs, a.journal.Close())
+	}
+	// Last: from here on another process may open the files.
+	if a.lock != nil {
+		errs = append(errs, a.lock.Release())
+	}
+	return errors.Join(errs...)
+}
+
+// sleep waits, and tells whether the time passed before ctx ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -1,0 +1,150 @@
+// Package config reads the one configuration file of the agent.
+//
+// A setting has its value from the highest layer that names it: the defaults,
+// the file, the environment (OSTATOK_EVOTOR_POLL for evotor.poll). Whatever the
+// layer, a value out of its limits is refused. A mistake never stops at the
+// first: all are reported together, each with its line and what to write.
+package config
+
+import (
+	"time"
+
+	"ostatok/agent/stock"
+)
+
+// DefaultFile is where the service looks for its configuration.
+const DefaultFile = "/etc/ostatok/ostatok.toml"
+
+// Config is what the file, the environment and the defaults say together.
+type Config struct {
+	File     string // where it was read from
+	Store    string // id of the shop in the Evotor cloud
+	DataDir  string
+	Language string // of the page and of messages for the shopkeeper: ru or en
+
+	Evotor  Evotor
+	Stock   Stock
+	Guard   Guard
+	Mirror  Mirror
+	Targets []Target
+	MQTT    MQTT
+	Local   Local
+	Log     Log
+
+	Warnings []Problem // what is worth telling and does not stop the agent
+
+	origin map[string]Setting
+}
+
+// Policy says who decides that a plan is written.
+type Policy string
+
+// The policies. Approve is the default of every target.
+const (
+	Off     Policy = "off"     // nothing is planned or written
+	Approve Policy = "approve" // a person approves each plan
+	Auto    Policy = "auto"    // plans without guards are written at once
+)
+
+// Evotor is the connection to the cloud.
+type Evotor struct {
+	URL       string
+	Token     Secret // from token, token_file or OSTATOK_EVOTOR_TOKEN
+	TokenFile string
+	Auth      string        // bearer, raw or x-authorization
+	Poll      time.Duration // between two looks for new documents
+	Overlap   time.Duration // how far below the newest document each look begins
+	Horizon   int           // months of documents that a first sync reads
+	PerDevice bool          // ask for documents terminal by terminal
+	Write     Policy
+}
+
+// Stock is how levels are computed.
+type Stock struct {
+	Method        stock.Method
+	CloudQuantity string            // ignore, observe or trust
+	Reading       map[string]string // document type → before or after, pinned
+	OpenTare      bool              // OPEN_TARE moves stock
+	SubPositions  bool              // sub_positions move stock
+}
+
+// Guard is what makes a plan wait for a person even under auto.
+type Guard struct {
+	FallShare float64 // share of products that would fall to nothing
+	FallFloor int     // below so many rows the share says nothing
+}
+
+// Mirror is what is kept in the box.
+type Mirror struct {
+	Keep time.Duration // how long single documents are kept
+}
+
+// Target is one system that is brought to the shop's levels.
+type Target struct {
+	Name      string
+	Kind      string // virtpos, zelenka or keycrm
+	URL       string
+	KeyFile   string
+	Warehouse string
+	Match     string // id, code, article, barcode or mapping
+	Quantity  string // physical or available
+	Write     Policy
+	Full      string // daily time of a full run, "15:04", "" for none
+}
+
+// MQTT is the connection to the operator's broker; without URLs there is none.
+type MQTT struct {
+	URLs         []string
+	Tenant       string
+	Username     string
+	PasswordFile string
+	CAFile       string
+	CertFile     string
+	KeyFile      string
+	Operators    []string // "ed25519:KEY=RIGHT"
+}
+
+// Local is what the agent offers in the shop's own network.
+type Local struct {
+	Listen     string // host:port, "" for none
+	AccessFile string // who may read and send; needed on a LAN address
+	Ingest     bool   // take documents from terminals in the shop
+}
+
+// Log is what the agent writes about itself.
+type Log struct{ Level string }
+
+// Default returns the configuration of an empty file.
+func Default() *Config {
+	return &Config{
+		File:     DefaultFile,
+		DataDir:  "/var/lib/ostatok",
+		Language: "ru",
+		Evotor: Evotor{
+			URL: "https://api.evotor.ru", TokenFile: "/etc/ostatok/evotor.token", Auth: "bearer",
+			Poll: time.Minute, Overlap: 26 * time.Hour, Horizon: 6, Write: Approve,
+		},
+		Stock: Stock{
+			Method: stock.Ledger, CloudQuantity: "observe", Reading: map[string]string{},
+			OpenTare: true, SubPositions: true,
+		},
+		Guard:  Guard{FallShare: 0.30, FallFloor: 10},
+		Mirror: Mirror{Keep: 400 * day},
+		Local:  Local{Listen: "127.0.0.1:8480", Ingest: true},
+		Log:    Log{Level: "info"},
+	}
+}
+
+// Options returns the switches of the rules for lines.
+func (s *Stock) Options() stock.Options {
+	return stock.Options{OpenTareIgnored: !s.OpenTare, SubIgnored: !s.SubPositions}
+}
+
+// Pinned returns the readings that the shop's evidence may not change.
+func (s *Stock) Pinned() map[stock.Type]stock.Reading {
+	pinned := make(map[stock.Type]stock.Reading, len(s.Reading))
+	for t, r := range s.Reading {
+		pinned[stock.Type(t)] = stock.Reading(r)
+	}
+	return pinned
+}

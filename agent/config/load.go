@@ -1,0 +1,332 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Load reads the file, the environment ("NAME=value", as os.Environ gives it)
+// and the secrets they name. It returns *InvalidError with every mistake; things
+// worth a warning are in Config.Warnings.
+func Load(file string, environ []string) (*Config, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, &InvalidError{[]Problem{{File: file, Message: "cannot be read: " + reason(err),
+			Do: "make one with `ostatok config init > " + file + "`, or name another with --config"}}}
+	}
+	c, problems := parse(file, text, environ)
+	problems = append(problems, c.secrets()...)
+	return c.divide(problems)
+}
+
+// Parse is Load without the files that hold secrets.
+func Parse(file string, text []byte, environ []string) (*Config, error) {
+	c, problems := parse(file, text, environ)
+	return c.divide(problems)
+}
+
+// divide keeps the warnings and returns the mistakes as an error.
+func (c *Config) divide(problems []Problem) (*Config, error) {
+	slices.SortStableFunc(problems, func(a, b Problem) int { return a.Line - b.Line })
+	var mistakes []Problem
+	for _, p := range problems {
+		if p.Warning {
+			c.Warnings = append(c.Warnings, p)
+		} else {
+			mistakes = append(mistakes, p)
+		}
+	}
+	if len(mistakes) > 0 {
+		return nil, &InvalidError{mistakes}
+	}
+	return c, nil
+}
+
+func parse(file string, text []byte, environ []string) (*Config, []Problem) {
+	c := Default()
+	c.File = file
+	r := reader{file: file, config: c, lines: lines(text)}
+	c.origin = make(map[string]Setting)
+
+	var tree map[string]any
+	if err := toml.Unmarshal(text, &tree); err != nil {
+		p := Problem{File: file, Message: err.Error(), Do: "mend this line; the rest was not looked at"}
+		if bad, ok := errors.AsType[*toml.DecodeError](err); ok {
+			p.Line, _ = bad.Position()
+			p.Message = "not TOML: " + strings.TrimPrefix(bad.Error(), "toml: ")
+		}
+		return c, []Problem{p}
+	}
+	r.readFile(tree)
+	r.readEnvironment(environ)
+	r.crossCheck()
+	return c, r.problems
+}
+
+// reader applies the layers to a Config one above the other.
+type reader struct {
+	file     string
+	config   *Config
+	lines    map[string]int
+	problems []Problem
+}
+
+func (r *reader) mistake(key, what, do string) {
+	p := Problem{File: r.file, Line: r.lines[key], Key: key, Message: what, Do: do}
+	if s, ok := r.config.origin[key]; ok && s.Layer == Environment {
+		p.File, p.Line = s.Variable, 0
+	}
+	r.problems = append(r.problems, p)
+}
+
+func (r *reader) warn(key, what, do string) {
+	r.mistake(key, what, do)
+	r.problems[len(r.problems)-1].Warning = true
+}
+
+func (r *reader) readFile(tree map[string]any) {
+	known := r.config.settings()
+	keys := make([]string, len(known), len(known)+16)
+	byKey := make(map[string]setting, len(known))
+	sections := map[string]bool{"target": true}
+	for i, s := range known {
+		keys[i] = s.key
+		byKey[s.key] = s
+		sections[section(s.key)] = true
+	}
+	for _, s := range (&Target{}).settings() {
+		keys = append(keys, "target."+s.key)
+	}
+	var walk func(prefix string, table map[string]any)
+	walk = func(prefix string, table map[string]any) {
+		for _, name := range slices.Sorted(maps.Keys(table)) {
+			key := prefix + name
+			s, ok := byKey[key]
+			sub, isTable := table[name].(map[string]any)
+			switch {
+			case ok:
+				r.origin(key, FromFile, "")
+				if m := s.file(table[name]); m != nil {
+					r.mistake(key, m.what, m.do)
+				}
+			case key == "target":
+				r.readTargets(table[name])
+			case isTable && sections[key]:
+				walk(key+".", sub)
+			case sections[key]:
+				r.mistake(key, "is a section, not a value", "write ["+key+"] on a line of its own")
+			case isTable && prefix == "":
+				r.unknown(key, slices.Sorted(maps.Keys(sections)))
+			default:
+				r.unknown(key, keys)
+			}
+		}
+	}
+	walk("", tree)
+}
+
+func (r *reader) unknown(key string, known []string) {
+	do := "take it out"
+	if near := nearest(key, known); near != "" {
+		do = fmt.Sprintf("did you mean %s?", near)
+	}
+	r.mistake(key, "unknown key", do)
+}
+
+func (r *reader) readTargets(raw any) {
+	items, ok := raw.([]any)
+	if !ok {
+		r.mistake("target", "is one table", "write [[target]], with two brackets, above each")
+		return
+	}
+	for i, item := range items {
+		table, ok := item.(map[string]any)
+		path := element("target", i)
+		if !ok {
+			r.mistake("target", "is not a list of tables", "write [[target]] above each")
+			return
+		}
+		t := defaultTarget()
+		known := t.settings()
+		var names []string
+		for _, s := range known {
+			names = append(names, s.key)
+			raw, ok := table[s.key]
+			if !ok {
+				continue
+			}
+			delete(table, s.key)
+			key := path + "." + s.key
+			r.origin(key, FromFile, "")
+			if m := s.file(raw); m != nil {
+				r.mistake(key, m.what, m.do)
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(table)) {
+			do := "take it out"
+			if near := nearest(name, names); near != "" {
+				do = fmt.Sprintf("did you mean %s?", near)
+			}
+			r.mistake(path+"."+name, "unknown key", do)
+		}
+		r.config.Targets = append(r.config.Targets, t)
+	}
+}
+
+// prefix begins the name of every environment variable that is ours.
+const prefix = "OSTATOK_"
+
+// variable is the environment variable of a key: OSTATOK_EVOTOR_TOKEN_FILE.
+func variable(key string) string {
+	return prefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
+}
+
+func (r *reader) readEnvironment(environ []string) {
+	known := r.config.settings()
+	names := make([]string, len(known))
+	for i, s := range known {
+		names[i] = variable(s.key)
+	}
+	for _, line := range environ {
+		name, text, _ := strings.Cut(line, "=")
+		if !strings.HasPrefix(name, prefix) {
+			continue
+		}
+		i := slices.Index(names, name)
+		if i < 0 {
+			do := "take it out"
+			if near := nearest(name, names); near != "" {
+				do = fmt.Sprintf("did you mean %s?", near)
+			}
+			r.problems = append(r.problems, Problem{File: name, Message: "unknown variable", Do: do})
+			continue
+		}
+		r.origin(known[i].key, Environment, name)
+		if m := known[i].env(text); m != nil {
+			r.mistake(known[i].key, m.what, m.do)
+		}
+	}
+}
+
+// crossCheck looks at what no single value can tell.
+func (r *reader) crossCheck() {
+	c := r.config
+	wrong := make(map[string]bool) // a value already refused is not complained of twice
+	for _, p := range r.problems {
+		wrong[p.Key] = true
+	}
+	if c.Store == "" && !wrong["store"] {
+		r.mistake("store", "is not set", "write the id of the shop, as the Evotor cloud shows it")
+	}
+	if c.DataDir == "" && !wrong["data_dir"] {
+		r.mistake("data_dir", "is empty", "write the directory of the agent's files, or take the line out")
+	}
+	if c.Evotor.URL == "" && !wrong["evotor.url"] {
+		r.mistake("evotor.url", "is empty", "write https://api.evotor.ru, or take the line out")
+	}
+	if !c.Evotor.Token.Empty() && r.lines["evotor.token"] > 0 && c.origin["evotor.token"].Layer == FromFile {
+		r.warn("evotor.token", "the token is in the configuration file", "move it to a file with mode 0600 and name that in token_file")
+	}
+	r.checkClear("evotor.url", c.Evotor.URL)
+	if months := int64(c.Mirror.Keep / (31 * day)); months < int64(c.Evotor.Horizon) {
+		r.mistake("mirror.keep", fmt.Sprintf("%s is shorter than the horizon of %d months", formatDuration(c.Mirror.Keep), c.Evotor.Horizon),
+			fmt.Sprintf("write at least %dd", c.Evotor.Horizon*31))
+	}
+	if c.Local.Listen != "" && !loopback(c.Local.Listen) && c.Local.AccessFile == "" {
+		r.mistake("local.listen", c.Local.Listen+" can be reached by other machines", "name an access_file, or listen on 127.0.0.1")
+	}
+	if len(c.MQTT.URLs) > 0 && c.MQTT.Tenant == "" && !wrong["mqtt.tenant"] {
+		r.mistake("mqtt.tenant", "is not set", "write the tenant's name that the operator gave you")
+	}
+	if (c.MQTT.CertFile == "") != (c.MQTT.KeyFile == "") {
+		r.mistake("mqtt.cert_file", "a certificate needs its key", "set both cert_file and key_file, or none")
+	}
+	seen := make(map[string]bool)
+	for i, t := range c.Targets {
+		path := element("target", i)
+		for _, must := range []struct{ key, value, do string }{
+			{"name", t.Name, "write a short name, unique in this file"},
+			{"kind", t.Kind, "write virtpos, zelenka or keycrm"},
+			{"url", t.URL, "write the address of the system"},
+		} {
+			if must.value == "" && !wrong[path+"."+must.key] {
+				r.lines[path+"."+must.key] = max(r.lines[path+"."+must.key], r.lines[path])
+				r.mistake(path+"."+must.key, "is not set", must.do)
+			}
+		}
+		if t.Name == "evotor" || seen[t.Name] && t.Name != "" {
+			r.mistake(path+".name", fmt.Sprintf("%q is taken", t.Name), "write another name; plans are told apart by it")
+		}
+		seen[t.Name] = true
+		r.checkClear(path+".url", t.URL)
+	}
+}
+
+// checkClear warns of a secret that would travel in clear.
+func (r *reader) checkClear(key, address string) {
+	u, err := url.Parse(address)
+	if err == nil && u.Scheme == "http" && !loopback(u.Host) {
+		r.warn(key, "http sends the token in clear", "write https")
+	}
+}
+
+// secrets reads the files that hold secrets.
+func (c *Config) secrets() []Problem {
+	if !c.Evotor.Token.Empty() {
+		return nil
+	}
+	s := c.origin["evotor.token_file"]
+	p := Problem{File: c.File, Line: s.Line, Key: "evotor.token_file"}
+	if s.Layer == Environment {
+		p.File = s.Variable
+	}
+	if c.Evotor.TokenFile == "" {
+		p.Message, p.Do = "there is no token", "name the file that holds it, or set OSTATOK_EVOTOR_TOKEN"
+		return []Problem{p}
+	}
+	text, err := os.ReadFile(c.Evotor.TokenFile)
+	if err != nil {
+		p.Message = fmt.Sprintf("cannot read %s: %s", c.Evotor.TokenFile, reason(err))
+		p.Do = "put the application's token there, with mode 0600, or set OSTATOK_EVOTOR_TOKEN"
+		return []Problem{p}
+	}
+	token := strings.TrimSpace(string(text))
+	if token == "" || strings.ContainsAny(token, " \t\r\n") {
+		p.Message = c.Evotor.TokenFile + " does not hold one token"
+		p.Do = "write the token on one line and nothing else"
+		return []Problem{p}
+	}
+	c.Evotor.Token = NewSecret(token)
+	if wide, mode := wideMode(c.Evotor.TokenFile); wide {
+		p.Message = fmt.Sprintf("%s can be read by others (mode %04o)", c.Evotor.TokenFile, mode)
+		p.Do = "run chmod 600 " + c.Evotor.TokenFile
+		p.Warning = true
+		return []Problem{p}
+	}
+	return nil
+}
+
+// wideMode tells whether anyone but the owner may read the file.
+func wideMode(file string) (bool, fs.FileMode) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return false, 0
+	}
+	return info.Mode().Perm()&0o077 != 0, info.Mode().Perm()
+}
+
+// reason is the last part of a file error, without the path said twice.
+func reason(err error) string {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Err.Error()
+	}
+	return err.Error()
+}

@@ -1,0 +1,81 @@
+package config
+
+import (
+	"time"
+)
+
+// setting is a key of the file with its place in a Config.
+type setting struct {
+	key string
+	value
+}
+
+// settings lists every key there is. The limits are here and nowhere else.
+func (c *Config) settings() []setting {
+	return []setting{
+		{"store", text(&c.Store, "the id of the shop in the Evotor cloud", storeID)},
+		{"data_dir", text(&c.DataDir, "a directory", absolute)},
+		{"language", choice(&c.Language, "ru", "en")},
+
+		{"evotor.url", text(&c.Evotor.URL, "the address of the cloud", webURL)},
+		{"evotor.token", secret(&c.Evotor.Token)},
+		{"evotor.token_file", text(&c.Evotor.TokenFile, "a file", absolute)},
+		{"evotor.auth", choice(&c.Evotor.Auth, "bearer", "raw", "x-authorization")},
+		// A cloud that is asked more often than this answers 429 to everyone of
+		// the same user.
+		{"evotor.poll", duration(&c.Evotor.Poll, 5*time.Second, 6*time.Hour)},
+		// Documents of a terminal that was offline arrive late: less than a day
+		// loses them, more than a month is the re-scan's work.
+		{"evotor.overlap", duration(&c.Evotor.Overlap, time.Hour, 31*day)},
+		{"evotor.horizon", whole(&c.Evotor.Horizon, 1, 60)},
+		{"evotor.per_device", flag(&c.Evotor.PerDevice)},
+		{"evotor.write", choice(&c.Evotor.Write, Off, Approve, Auto)},
+
+		{"stock.method", choice(&c.Stock.Method, "ledger", "guide")},
+		{"stock.cloud_quantity", choice(&c.Stock.CloudQuantity, "ignore", "observe", "trust")},
+		{"stock.reading", pairs(&c.Stock.Reading, reading)},
+		{"stock.open_tare", flag(&c.Stock.OpenTare)},
+		{"stock.sub_positions", flag(&c.Stock.SubPositions)},
+
+		// Above a half the guard would let a plan through that empties the shop.
+		{"guard.fall_share", share(&c.Guard.FallShare, 0.01, 0.5)},
+		{"guard.fall_floor", whole(&c.Guard.FallFloor, 1, 100)},
+
+		// Less than the horizon would be read again and again.
+		{"mirror.keep", duration(&c.Mirror.Keep, 60*day, 3650*day)},
+
+		{"mqtt.urls", list(&c.MQTT.URLs, brokerURL)},
+		{"mqtt.tenant", text(&c.MQTT.Tenant, "the tenant's name", topicLevel)},
+		{"mqtt.username", text(&c.MQTT.Username, "a name", nil)},
+		{"mqtt.password_file", text(&c.MQTT.PasswordFile, "a file", absolute)},
+		{"mqtt.ca_file", text(&c.MQTT.CAFile, "a file", absolute)},
+		{"mqtt.cert_file", text(&c.MQTT.CertFile, "a file", absolute)},
+		{"mqtt.key_file", text(&c.MQTT.KeyFile, "a file", absolute)},
+		{"mqtt.operators", list(&c.MQTT.Operators, operator)},
+
+		{"local.listen", text(&c.Local.Listen, "an address such as 127.0.0.1:8480", listenAddress)},
+		{"local.access_file", text(&c.Local.AccessFile, "a file", absolute)},
+		{"local.ingest", flag(&c.Local.Ingest)},
+
+		{"log.level", choice(&c.Log.Level, "trace", "debug", "info", "warn", "error")},
+	}
+}
+
+// settings lists the keys of one [[target]].
+func (t *Target) settings() []setting {
+	return []setting{
+		{"name", text(&t.Name, "a short name", topicLevel)},
+		{"kind", choice(&t.Kind, "virtpos", "zelenka", "keycrm")},
+		{"url", text(&t.URL, "the address of the system", webURL)},
+		{"key_file", text(&t.KeyFile, "a file", absolute)},
+		{"warehouse", text(&t.Warehouse, "the warehouse's id", nil)},
+		{"match", choice(&t.Match, "id", "code", "article", "barcode", "mapping")},
+		{"quantity", choice(&t.Quantity, "physical", "available")},
+		{"write", choice(&t.Write, Off, Approve, Auto)},
+		{"full", text(&t.Full, `a time of day such as "03:30"`, timeOfDay)},
+	}
+}
+
+func defaultTarget() Target {
+	return Target{Match: "article", Quantity: "physical", Write: Approve}
+}

@@ -1,0 +1,260 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"ostatok/agent/journal"
+	"ostatok/agent/local"
+	"ostatok/agent/mirror"
+	"ostatok/agent/stock"
+	"ostatok/sync/pull"
+	"ostatok/sync/push"
+	"ostatok/sync/rest"
+)
+
+// Sync implements local.Shop: pull, fold, plan, deliver what policy allows.
+func (a *Agent) Sync(ctx context.Context, backfill bool, progress func(local.Progress)) (local.SyncResult, error) {
+	if progress != nil {
+		defer a.progress.watch(progress)()
+	}
+	report, err := a.puller.Cycle(ctx, pull.Cycle{Backfill: backfill, Catalogue: true})
+	if err != nil {
+		return local.SyncResult{}, err
+	}
+	result := local.SyncResult{
+		Complete: report.Complete, Problems: problems(report.Problems), Documents: report.New,
+		Changes: report.Changes,
+	}
+	if report.Complete {
+		if err := a.clock.note(ctx); err != nil {
+			return result, err
+		}
+		delivery, err := a.planAndDeliver(ctx)
+		result.Delivery = deliveries(delivery)
+		if elsewhere(err) {
+			result.Complete = false
+			result.Problems = append(result.Problems, local.Problem{Kind: "targets", Blocks: true,
+				Message: upper(err.Error()) + ".", Do: "Run the sync again; what was approved is kept and sent then."})
+		} else if err != nil {
+			return result, err
+		}
+	}
+	plans, err := a.engine.Plans(ctx, "", false)
+	if err != nil {
+		return result, err
+	}
+	result.Plans = heads(plans, journal.PlanOpen)
+	var counts local.Counts
+	result.Levels, counts, err = a.count(ctx)
+	result.Products = counts.Products // also when the catalogue was not read again
+	return result, err
+}
+
+// keepTargets plans and delivers whenever levels changed or somebody approved,
+// and when a row of the outbox is due.
+func (a *Agent) keepTargets(ctx context.Context) error {
+	// Documents come in bursts: a moment of quiet saves a plan for each.
+	const quiet = 2 * time.Second
+	for wait := a.config.Evotor.Poll; ; {
+		due := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			due.Stop()
+			return nil
+		case <-a.changed:
+			due.Stop()
+			if !sleep(ctx, quiet) {
+				return nil
+			}
+		case <-due.C:
+		}
+		wait = a.config.Evotor.Poll
+		// Before the history is complete every plan would be superseded by the
+		// next; rows approved earlier wait for the refresh before a delivery.
+		if !a.puller.Status().Complete {
+			continue
+		}
+		delivery, err := a.planAndDeliver(ctx)
+		if elsewhere(err) {
+			a.log.Warn().Err(err).Msg("targets not brought up to date")
+		} else if err != nil {
+			return err
+		}
+		if delivery.Next != 0 {
+			wait = min(wait, max(time.Second, millis(delivery.Next).Sub(a.now())))
+		}
+	}
+}
+
+// elsewhere tells whether an error is of the network or of a target: a state
+// that is shown and passes, and no failure of ours.
+func elsewhere(err error) bool {
+	_, incomplete := errors.AsType[*incompleteError](err)
+	return incomplete || rest.KindOf(err) != ""
+}
+
+// lookAtTargets wakes keepTargets.
+func (a *Agent) lookAtTargets() {
+	select {
+	case a.changed <- struct{}{}:
+	default: // it is awake already
+	}
+}
+
+func (a *Agent) planAndDeliver(ctx context.Context) (push.Delivery, error) {
+	for _, name := range a.engine.Targets() {
+		if _, err := a.engine.Plan(ctx, name); err != nil {
+			return push.Delivery{}, fmt.Errorf("cannot plan for %s: %w", name, err)
+		}
+	}
+	delivery, err := a.engine.Deliver(ctx)
+	if err != nil {
+		return delivery, fmt.Errorf("cannot deliver: %w", err)
+	}
+	return delivery, nil
+}
+
+func deliveries(d push.Delivery) []local.Delivery {
+	list := make([]local.Delivery, 0, len(d.Targets))
+	for _, t := range d.Targets {
+		list = append(list, local.Delivery{
+			Target: t.Target, Due: t.Due, Accepted: t.Accepted, Verified: t.Verified,
+			Rejected: t.Rejected, Blocked: t.Blocked, Delayed: t.Delayed, Reason: t.Reason,
+		})
+	}
+	return list
+}
+
+// ready tells the engine what speaks against writing.
+func (a *Agent) ready(context.Context) []push.Guard {
+	var guards []push.Guard
+	s := a.puller.Status()
+	if !s.Complete {
+		guards = append(guards, push.Guard{Kind: "incomplete",
+			Message: "The shop's documents are not complete yet, so levels may still change."})
+	}
+	for _, p := range s.Problems {
+		if p.Blocks {
+			guards = append(guards, push.Guard{Kind: p.Kind, Message: p.Message})
+		}
+	}
+	if err := a.clock.trusted(); err != nil {
+		guards = append(guards, push.Guard{Kind: "clock_not_trusted",
+			Message: upper(err.Error()) + ". Set the clock of the box, or let it ask a time server."})
+	}
+	return guards
+}
+
+// refresh brings the documents up to date before a delivery.
+func (a *Agent) refresh(ctx context.Context) error {
+	report, err := a.puller.Cycle(ctx, pull.Cycle{})
+	if err != nil {
+		return err
+	}
+	if !report.Complete {
+		return &incompleteError{report.Problems}
+	}
+	return nil
+}
+
+// incompleteError says why the documents are not up to date.
+type incompleteError struct{ problems []pull.Problem }
+
+func (e *incompleteError) Error() string {
+	var texts []string
+	for _, p := range e.problems {
+		if p.Blocks {
+			texts = append(texts, p.Message)
+		}
+	}
+	return "the shop's documents could not be brought up to date: " + strings.Join(texts, " ")
+}
+
+// wrote keeps a figure that we wrote in the product's chain, so that a terminal
+// that states it later is understood. The same write gives the same document.
+func (a *Agent) wrote(ctx context.Context, product string, q stock.Quantity, at int64) error {
+	_, err := a.mirror.PutDocuments(ctx, mirror.Batch{Documents: []mirror.Document{{
+		Source: mirror.Own,
+		Document: stock.Document{
+			ID: fmt.Sprintf("ostatok-%s-%d", product, at), Type: stock.Write, Closed: at, Arrived: at,
+			Store: a.config.Store, Lines: []stock.Line{{Product: product, Quantity: q}},
+		},
+	}}})
+	return err
+}
+
+// event keeps something for the operator. An event that cannot be kept is
+// logged: it must not stop what it tells of.
+func (a *Agent) event(ctx context.Context, kind, severity, message string, data any) {
+	e := journal.Event{Kind: kind, Severity: severity, Message: message}
+	var err error
+	if data != nil {
+		e.Data, err = json.Marshal(data)
+	}
+	// An event at the very end, such as a problem while stopping, counts too.
+	if err = errors.Join(err, a.journal.AddEvent(context.WithoutCancel(ctx), e)); err != nil {
+		a.log.Error().Err(err).Str("kind", kind).Str("event", message).Msg("event not kept")
+	}
+}
+
+func problems(list []pull.Problem) []local.Problem {
+	out := make([]local.Problem, 0, len(list))
+	for _, p := range list {
+		out = append(out, local.Problem{Kind: p.Kind, Message: p.Message, Do: p.Advice, Blocks: p.Blocks})
+	}
+	return out
+}
+
+func (a *Agent) count(ctx context.Context) (local.Levels, local.Counts, error) {
+	c, err := a.mirror.Counts(ctx)
+	if err != nil {
+		return local.Levels{}, local.Counts{}, err
+	}
+	return local.Levels{
+			Known: c.States[stock.Known], Assumed: c.States[stock.Assumed],
+			Unresolved: c.States[stock.Unresolved], Unknown: c.States[stock.Unknown],
+		}, local.Counts{
+			Products: c.Products, Documents: c.Documents, Movements: c.Movements,
+			Quarantine: c.Quarantine, Terminals: c.Devices,
+		}, nil
+}
+
+// progressFan hands the progress of the one puller to everyone who watches.
+type progressFan struct {
+	mu       sync.Mutex
+	watchers map[int]func(local.Progress)
+	next     int
+}
+
+// watch adds a watcher and returns how to stop watching.
+func (f *progressFan) watch(each func(local.Progress)) (stop func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.watchers == nil {
+		f.watchers = make(map[int]func(local.Progress))
+	}
+	id := f.next
+	f.next++
+	f.watchers[id] = each
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		delete(f.watchers, id)
+	}
+}
+
+func (f *progressFan) send(p pull.Progress) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, each := range f.watchers {
+		each(local.Progress{
+			Phase: string(p.Phase), Percent: p.Percent, Documents: p.Documents, Products: p.Products, Window: p.Window,
+		})
+	}
+}

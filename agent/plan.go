@@ -1,0 +1,60 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"ostatok/agent/journal"
+	"ostatok/agent/local"
+	"ostatok/sync/push"
+)
+
+// Plans implements local.Shop.
+func (a *Agent) Plans(ctx context.Context, target string, all bool) ([]journal.Plan, error) {
+	plans, err := a.engine.Plans(ctx, target, all)
+	return plans, decision(err)
+}
+
+// Approve implements local.Shop.
+func (a *Agent) Approve(ctx context.Context, id string, assumed bool) error {
+	if err := a.engine.Approve(ctx, id, assumed); err != nil {
+		return decision(err)
+	}
+	a.lookAtTargets()
+	return nil
+}
+
+// Reject implements local.Shop.
+func (a *Agent) Reject(ctx context.Context, id string) error {
+	return decision(a.engine.Reject(ctx, id))
+}
+
+// decision tells a mistaken request from an error of ours.
+func decision(err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, journal.ErrNoPlan) || errors.Is(err, push.ErrNoTarget) {
+		return &local.Error{Code: local.NotFound, Message: err.Error()}
+	}
+	if _, ok := errors.AsType[*journal.PlanError](err); ok || errors.Is(err, journal.ErrOnlyAssumed) {
+		return &local.Error{Code: local.Refused, Message: err.Error()}
+	}
+	if _, ok := errors.AsType[*push.OffError](err); ok {
+		return &local.Error{Code: local.Refused, Message: err.Error()}
+	}
+	return err
+}
+
+// heads are the plans that have something to write.
+func heads(plans []journal.Plan, states ...journal.PlanState) []local.PlanHead {
+	list := make([]local.PlanHead, 0, len(plans))
+	for _, p := range plans {
+		if len(p.Rows) == 0 || !slices.Contains(states, p.State) {
+			continue
+		}
+		list = append(list, local.PlanHead{ID: p.ID, Target: p.Target, State: p.State, Rows: len(p.Rows), Guards: p.Guards})
+	}
+	return list
+}

@@ -1,0 +1,160 @@
+package agent
+
+import (
+	"archive/tar"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"ostatok/agent/config"
+	"ostatok/agent/journal"
+)
+
+// A restore is decided by one rename: files are unpacked and verified in
+// restore.partial, which then becomes restore. From there on the next start
+// finishes it, whenever the power was cut.
+const (
+	unpackDir  = "restore.partial"
+	restoreDir = "restore"
+)
+
+// Restore puts the databases of a backup in the place of the present ones,
+// which are set aside under dated names and not removed. It refuses while
+// another process works on the data directory (*BusyError), and a backup
+// that is damaged or of another shop, and then changes nothing.
+func Restore(ctx context.Context, c *config.Config, r io.Reader, now time.Time) (_ Manifest, err error) {
+	l, err := takeDir(c)
+	if err != nil {
+		return Manifest{}, err
+	}
+	defer func() { err = errors.Join(err, l.Release()) }()
+
+	unpacked := filepath.Join(c.DataDir, unpackDir)
+	if err := os.RemoveAll(unpacked); err != nil {
+		return Manifest{}, fmt.Errorf("cannot restore: %w", err)
+	}
+	if err := os.Mkdir(unpacked, 0o700); err != nil {
+		return Manifest{}, fmt.Errorf("cannot restore: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(unpacked)) }()
+
+	m, err := unpack(ctx, r, unpacked, c.Store)
+	if err != nil {
+		return m, fmt.Errorf("cannot restore, nothing was changed: %w", err)
+	}
+	for _, f := range m.Files {
+		if err := inspect(ctx, filepath.Join(unpacked, f.Name)); err != nil {
+			return m, fmt.Errorf("cannot restore, nothing was changed: %w; use another backup", err)
+		}
+	}
+	if err := os.Rename(unpacked, filepath.Join(c.DataDir, restoreDir)); err != nil {
+		return m, fmt.Errorf("cannot restore: %w", err)
+	}
+	return m, finishRestore(c.DataDir, now)
+}
+
+// unpack reads the archive into dir and verifies it against its manifest.
+func unpack(ctx context.Context, r io.Reader, dir, store string) (Manifest, error) {
+	in := tar.NewReader(r)
+	m, err := readManifest(in, store)
+	if err != nil {
+		return m, err
+	}
+	for _, want := range m.Files {
+		if err := ctx.Err(); err != nil {
+			return m, err
+		}
+		h, err := in.Next()
+		if err != nil || h.Name != want.Name || h.Size != want.Size {
+			return m, fmt.Errorf("the backup is damaged or cut off at %s; use another one", want.Name)
+		}
+		sum, err := unpackFile(in, filepath.Join(dir, want.Name))
+		if err != nil {
+			return m, err
+		}
+		if sum != want.SHA256 {
+			return m, fmt.Errorf("%s in the backup is damaged; use another one", want.Name)
+		}
+	}
+	return m, nil
+}
+
+func readManifest(in *tar.Reader, store string) (Manifest, error) {
+	var m Manifest
+	h, err := in.Next()
+	if err != nil || h.Name != manifestName {
+		return m, errors.New("this is not a backup of ostatok; name a file that `ostatok backup` made")
+	}
+	const longest = 1 << 16
+	if err := json.NewDecoder(io.LimitReader(in, longest)).Decode(&m); err != nil {
+		return m, fmt.Errorf("the manifest of the backup cannot be read: %w; use another one", err)
+	}
+	names := make([]string, 0, len(m.Files))
+	for _, f := range m.Files {
+		names = append(names, f.Name)
+	}
+	switch {
+	case m.Format != backupFormat:
+		return m, fmt.Errorf("the backup has format %d and this release knows %d; restore with release %s", m.Format, backupFormat, m.Version)
+	case m.Store != store:
+		return m, fmt.Errorf("the backup is of shop %s and the configuration of %s; use the configuration of that shop", m.Store, store)
+	case !slices.Equal(names, []string{journal.FileName, mirrorName}):
+		return m, fmt.Errorf("the backup lists %q; use another one", names)
+	}
+	return m, nil
+}
+
+func unpackFile(r io.Reader, name string) (sum string, err error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	hash := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(f, hash), r); errors.Is(err, io.ErrUnexpectedEOF) {
+		return "", fmt.Errorf("the backup is cut off at %s; use another one", filepath.Base(name))
+	} else if err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(hash.Sum(nil)), f.Sync()
+}
+
+// finishRestore moves the files of a decided restore into place. It can be cut
+// off anywhere and called again.
+func finishRestore(dir string, now time.Time) error {
+	from := filepath.Join(dir, restoreDir)
+	for _, name := range []string{journal.FileName, mirrorName} {
+		restored := filepath.Join(from, name)
+		if _, err := os.Stat(restored); errors.Is(err, fs.ErrNotExist) {
+			continue // none is under way, or this file is in place already
+		}
+		// A write-ahead log left beside the restored file would be played into it.
+		if err := setAside(filepath.Join(dir, name), now); err != nil {
+			return fmt.Errorf("cannot finish the restore: %w", err)
+		}
+		if err := os.Rename(restored, filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("cannot finish the restore: %w", err)
+		}
+	}
+	return os.RemoveAll(from)
+}
+
+// setAside keeps the present database under a name with the time.
+func setAside(file string, now time.Time) error {
+	aside := file + ".replaced-" + now.UTC().Format("20060102T150405Z")
+	for _, suffix := range []string{"-shm", "-wal", "-journal", ""} {
+		if err := os.Rename(file+suffix, aside+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,110 @@
+package agent
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"ostatok/agent/journal"
+	"ostatok/agent/local"
+	"ostatok/agent/sqlite"
+	"ostatok/platform/disk"
+)
+
+// Status implements local.Shop.
+func (a *Agent) Status(ctx context.Context) (local.Status, error) {
+	p := a.puller.Status()
+	s := local.Status{
+		Version: a.build.Version, PID: os.Getpid(), Running: a.running.Load(), Started: a.started.UTC(),
+		Store: a.config.Store, Phase: string(p.Phase), Percent: p.Percent, Complete: p.Complete,
+		LastSuccess: moment(p.LastSuccess), Problems: problems(p.Problems),
+	}
+	if err := a.clock.trusted(); err != nil {
+		s.Clock = err.Error()
+	}
+	var err error
+	if s.Levels, s.Counts, err = a.count(ctx); err != nil {
+		return s, err
+	}
+	for _, name := range a.engine.Targets() {
+		t, err := a.engine.Status(ctx, name)
+		if err != nil {
+			return s, err
+		}
+		s.Targets = append(s.Targets, local.Target{
+			Name: name, Policy: string(t.Policy), Waiting: t.Planned + t.Sent + t.Accepted, Rejected: t.Rejected,
+			Blocked: t.Blocked, LastSuccess: moment(millis(t.LastSuccess)), LastError: t.LastError,
+		})
+	}
+	plans, err := a.engine.Plans(ctx, "", false)
+	if err != nil {
+		return s, err
+	}
+	s.Plans = heads(plans, journal.PlanOpen, journal.PlanApproved)
+	if s.MirrorBytes, err = size(ctx, a.mirror.DB()); err != nil {
+		return s, err
+	}
+	if s.JournalSize, err = size(ctx, a.journal.DB()); err != nil {
+		return s, err
+	}
+	if space, err := disk.Of(a.config.DataDir); err == nil { // a status without it is better than none
+		s.DiskFree = space.Free
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	s.Memory = m.Sys - m.HeapReleased
+	return s, nil
+}
+
+// Check implements local.Shop.
+func (a *Agent) Check(ctx context.Context) ([]local.Check, error) {
+	return []local.Check{
+		sound(ctx, "mirror", a.mirror.DB(), "nothing to do: a damaged mirror is set aside and rebuilt at the next start"),
+		sound(ctx, "journal", a.journal.DB(), "make a copy of the data directory, then restart: what can be read is saved by itself"),
+	}, nil
+}
+
+func sound(ctx context.Context, name string, db *sqlite.DB, do string) local.Check {
+	if err := db.Check(ctx); err != nil {
+		return local.Check{Name: name, Status: local.Failed, Message: err.Error(), Do: do}
+	}
+	return local.Check{Name: name, Status: local.OK, Message: "sound"}
+}
+
+// Events returns the newest events, for a diagnosis.
+func (a *Agent) events(ctx context.Context) ([]journal.Event, error) {
+	const newest = 1000
+	events, err := a.journal.Events(ctx, 0, journal.KeepEvents)
+	return events[max(0, len(events)-newest):], err
+}
+
+func size(ctx context.Context, db *sqlite.DB) (int64, error) {
+	file, wal, err := db.Size(ctx)
+	return file + wal, err
+}
+
+// moment is a time for JSON, null for never.
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// millis is the time of epoch ms, 0 being never.
+func millis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}
+
+// upper begins a sentence with an error's text.
+func upper(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[n:]
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"ostatok/agent/config"
+)
+
+func (a *app) configCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "config",
+		Short: "Print an example, check the configuration, show what is in force",
+		Args:  arguments(cobra.NoArgs),
+		RunE:  func(c *cobra.Command, _ []string) error { return usage("config needs init, check or show") },
+	}
+	c.AddCommand(
+		&cobra.Command{
+			Use: "init", Short: "Print a commented example", Args: arguments(cobra.NoArgs),
+			RunE: func(*cobra.Command, []string) error {
+				_, err := fmt.Fprint(a.out, config.Example)
+				return err
+			},
+		},
+		&cobra.Command{
+			Use: "check", Short: "Check the configuration: exit 0 valid, 2 not", Args: arguments(cobra.NoArgs),
+			RunE: func(*cobra.Command, []string) error {
+				if _, err := a.load(); err != nil {
+					return err
+				}
+				a.say("%s is valid", a.file)
+				return nil
+			},
+		},
+		&cobra.Command{
+			Use: "show", Short: "Print every value in force and where it comes from", Args: arguments(cobra.NoArgs),
+			RunE: func(*cobra.Command, []string) error {
+				c, err := a.load()
+				if err != nil {
+					return err
+				}
+				return a.printSettings(c.Settings())
+			},
+		},
+	)
+	return c
+}
+
+func (a *app) printSettings(settings []config.Setting) error {
+	if a.format == formatJSON {
+		return a.printJSON(settings)
+	}
+	l := a.list(column{title: "KEY", name: "key"}, column{title: "VALUE", name: "value"}, column{title: "FROM", name: "layer"})
+	for _, s := range settings {
+		from := string(s.Layer)
+		switch {
+		case s.Variable != "":
+			from = s.Variable
+		case s.Line > 0:
+			from = fmt.Sprintf("line %d", s.Line)
+		}
+		if a.format == formatCSV {
+			from = string(s.Layer)
+		}
+		l.add(s.Key, s.Value, from)
+	}
+	return l.end()
+}
