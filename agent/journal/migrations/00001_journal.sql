@@ -1,4 +1,3 @@
--- +goose Up
 -- All tables have rowids: a damaged one can then be read from both ends.
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
@@ -99,13 +98,3 @@ CREATE TABLE event (
     message  TEXT NOT NULL,
     data     TEXT
 );
-
--- +goose Down
-DROP TABLE event;
-DROP TABLE target;
-DROP TABLE held;
-DROP TABLE outbox;
-DROP TABLE plan_row;
-DROP TABLE plan_unmatched;
-DROP TABLE plan;
-DROP TABLE meta;
