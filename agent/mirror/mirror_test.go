@@ -465,4 +465,3 @@ func TestOpenAnew(t *testing.T) {
 		t.Errorf("set aside: %v", aside)
 	}
 }
-
