@@ -47,6 +47,9 @@ func count(in *bufio.Reader, out *os.File) (passed, failed, skipped int, err err
 			output[key] = append(output[key], e.Output)
 		case "pass", "fail", "skip":
 			if e.Test == "" {
+				if e.Action == "skip" {
+					continue // a package without tests
+				}
 				fmt.Fprintf(out, "%-5s %s %.1fs\n", e.Action, e.Package, e.Elapsed)
 				if e.Action == "fail" && !broken[e.Package] {
 					failed++
