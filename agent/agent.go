@@ -71,10 +71,21 @@ type Agent struct {
 	progress progressFan   // who watches a sync
 }
 
+// The heap is small and the garbage of a first sync is large: without a limit
+// the runtime would let it grow to twice what lives before collecting, and boxes
+// of 256 MB swap to their card. What SQLite allocates and the program's own
+// pages are outside of the limit: together they stay within 48 MB.
+const (
+	heapLimit = 24 << 20
+	gcPercent = 50
+)
+
 // Open takes the data directory for this process and opens everything in it. It
 // does not touch the network. A directory that another process holds is a
 // *BusyError.
 func Open(ctx context.Context, c *config.Config, o Options) (_ *Agent, err error) {
+	debug.SetMemoryLimit(heapLimit)
+	debug.SetGCPercent(gcPercent)
 	a := &Agent{
 		config: c, build: o.Build, now: o.Now, log: o.Log, started: o.Now(),
 		changed: make(chan struct{}, 1),
@@ -243,21 +254,9 @@ func (a *Agent) catalogueFigure(r mirror.Row) (q stock.Quantity, at int64, ok bo
 	return r.Cloud, r.CloudAt, r.HasCloud && r.CloudAt != 0 && a.config.Stock.CloudQuantity != "ignore"
 }
 
-// The heap is small and the garbage of a first sync is large: without a limit
-// the runtime would let it grow to twice what lives before collecting, and boxes
-// of 256 MB swap to their card. 32 MiB leaves the page caches of SQLite, which
-// are outside, within the budget of 48 MB of the whole process.
-const (
-	heapLimit = 32 << 20
-	gcPercent = 50
-)
-
 // Run is the agent at work, until ctx ends; then it returns within seconds.
 // Whatever fails inside is told, and begun again after a pause.
 func (a *Agent) Run(ctx context.Context) {
-	debug.SetMemoryLimit(heapLimit)
-	debug.SetGCPercent(gcPercent)
-
 	a.running.Store(true)
 	defer a.running.Store(false)
 	a.event(ctx, "started", journal.Info, "The agent started.", map[string]string{"version": a.build.Version})

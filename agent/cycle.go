@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -57,10 +58,15 @@ func (a *Agent) Sync(ctx context.Context, backfill bool, progress func(local.Pro
 }
 
 // keepTargets plans and delivers whenever levels changed or somebody approved,
-// and when a row of the outbox is due.
+// and delivers when a row of the outbox is due.
 func (a *Agent) keepTargets(ctx context.Context) error {
-	// Documents come in bursts: a moment of quiet saves a plan for each.
-	const quiet = 2 * time.Second
+	const (
+		// Documents come in bursts: a moment of quiet saves a plan for each.
+		quiet = 2 * time.Second
+		// What a target holds may change under us; the catalogue is read as often.
+		lookAgain = time.Hour
+	)
+	plan, planned := true, a.now()
 	for wait := a.config.Evotor.Poll; ; {
 		due := time.NewTimer(wait)
 		select {
@@ -69,10 +75,14 @@ func (a *Agent) keepTargets(ctx context.Context) error {
 			return nil
 		case <-a.changed:
 			due.Stop()
+			plan = true
 			if !sleep(ctx, quiet) {
 				return nil
 			}
 		case <-due.C:
+			// A plan reads the whole catalogue: without news it is not made.
+			age := a.now().Sub(planned)
+			plan = plan || age < 0 || age >= lookAgain
 		}
 		wait = a.config.Evotor.Poll
 		// Before the history is complete every plan would be superseded by the
@@ -80,7 +90,17 @@ func (a *Agent) keepTargets(ctx context.Context) error {
 		if !a.puller.Status().Complete {
 			continue
 		}
-		delivery, err := a.planAndDeliver(ctx)
+		work := a.deliver
+		if plan {
+			work = a.planAndDeliver
+		}
+		delivery, err := work(ctx)
+		if err == nil && plan {
+			plan, planned = false, a.now()
+		}
+		// A plan is as large as the catalogue, a look at the cloud as large as a
+		// day's documents: in between, the memory is the box's.
+		debug.FreeOSMemory()
 		if elsewhere(err) {
 			a.log.Warn().Err(err).Msg("targets not brought up to date")
 		} else if err != nil {
@@ -113,6 +133,10 @@ func (a *Agent) planAndDeliver(ctx context.Context) (push.Delivery, error) {
 			return push.Delivery{}, fmt.Errorf("cannot plan for %s: %w", name, err)
 		}
 	}
+	return a.deliver(ctx)
+}
+
+func (a *Agent) deliver(ctx context.Context) (push.Delivery, error) {
 	delivery, err := a.engine.Deliver(ctx)
 	if err != nil {
 		return delivery, fmt.Errorf("cannot deliver: %w", err)

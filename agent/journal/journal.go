@@ -54,7 +54,7 @@ func Open(ctx context.Context, o Options) (*Journal, *Notice, error) {
 	}
 	options := sqlite.Options{
 		File: filepath.Join(o.Dir, FileName), ID: applicationID, Migrations: sub,
-		Full: true, CacheKiB: 1024, Log: o.Log,
+		Full: true, CacheKiB: 512, Log: o.Log,
 	}
 	var notice *Notice
 	db, err := sqlite.Open(ctx, options)

@@ -34,14 +34,14 @@ type Options struct {
 	Level int
 
 	Full        bool          // synchronous=FULL, for what must never be lost; else NORMAL
-	CacheKiB    int           // page cache of the writer; 0 is 2048
+	CacheKiB    int           // page cache of the writer; 0 is 1024
 	CheckWithin time.Duration // time for quick_check at the start; 0 is 20 s
 	Log         zerolog.Logger
 }
 
 const (
-	defaultCacheKiB    = 2048
-	readerCacheKiB     = 512
+	defaultCacheKiB    = 1024
+	readerCacheKiB     = 256
 	readers            = 2
 	busyMilliseconds   = 10_000
 	journalLimit       = 4 << 20 // bytes of WAL kept after a checkpoint

@@ -31,7 +31,7 @@ func (o *options) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.token, "token", "sandbox", "the `token` that the cloud accepts")
 	f.StringVar(&o.ready, "ready", "", "write url, store and token to this `file` when serving")
 	f.DurationVar(&o.during, "for", 0, "end after this time; 0 serves until it is stopped")
-	f.BoolVar(&o.admin, "admin", false, "serve /sandbox/: truth, faults, advance, log")
+	f.BoolVar(&o.admin, "admin", false, "serve /sandbox/: truth, faults, speed, advance, log")
 	f.StringVar(&o.faults, "faults", "none", "what goes wrong: none, some, many")
 	f.DurationVar(&o.latency, "latency", 0, "how long the cloud takes for an answer")
 	f.IntVar(&o.rateLimit, "rate-limit", 0, "requests a minute before 429; 0 is no limit")
