@@ -156,8 +156,16 @@ func deliveries(d push.Delivery) []local.Delivery {
 }
 
 // ready tells the engine what speaks against writing.
-func (a *Agent) ready(context.Context) []push.Guard {
+func (a *Agent) ready(ctx context.Context) []push.Guard {
 	var guards []push.Guard
+	switch items, err := a.mirror.Unreviewed(ctx); {
+	case err != nil:
+		guards = append(guards, push.Guard{Kind: pull.SetAside, Message: upper(err.Error()) + "."})
+	case items > 0:
+		guards = append(guards, push.Guard{Kind: pull.SetAside, Message: fmt.Sprintf(
+			"%d of the cloud's items could not be used and were set aside, so figures of the products in them may be wrong. "+
+				"Look at them with `ostatok diagnose`; approving a plan accepts them.", items)})
+	}
 	s := a.puller.Status()
 	if !s.Complete {
 		guards = append(guards, push.Guard{Kind: "incomplete",

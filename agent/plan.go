@@ -22,7 +22,8 @@ func (a *Agent) Approve(ctx context.Context, id string, assumed bool) error {
 		return decision(err)
 	}
 	a.lookAtTargets()
-	return nil
+	// The plan said what was set aside, and the person approved it.
+	return a.mirror.Reviewed(ctx)
 }
 
 // Reject implements local.Shop.

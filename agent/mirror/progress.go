@@ -3,9 +3,7 @@ package mirror
 import (
 	"context"
 	"database/sql"
-	"encoding/binary"
 	"fmt"
-	"hash/fnv"
 )
 
 func putWindow(ctx context.Context, tx *sql.Tx, w *Window) error {
@@ -61,71 +59,4 @@ func (m *Mirror) cover(ctx context.Context, tx *sql.Tx, c Coverage) error {
 	f.Coverage = c
 	m.facts.Store(&f)
 	return setMeta(ctx, tx, "coverage", c)
-}
-
-// What the quarantine holds at most: enough to see what is wrong.
-const (
-	quarantineRows = 1000
-	quarantineBody = 64 << 10
-)
-
-// quarantine sets aside what cannot be used. The overlap of polls brings the
-// same things again and again: they are kept once.
-func (w *writing) quarantine(bad []Bad) error {
-	if len(bad) == 0 {
-		return nil
-	}
-	now := w.m.o.Now().UnixMilli()
-	added := false
-	for _, b := range bad {
-		hash := fnv.New64a()
-		var length [binary.MaxVarintLen64]byte
-		for _, part := range [...]string{b.Where, b.ID, string(b.Raw)} {
-			_, _ = hash.Write(length[:binary.PutUvarint(length[:], uint64(len(part)))])
-			_, _ = hash.Write([]byte(part)) // a hash never fails
-		}
-		raw := b.Raw[:min(len(b.Raw), quarantineBody)]
-		if raw == nil {
-			raw = []byte{}
-		}
-		result, err := w.tx.ExecContext(w.ctx, `INSERT INTO quarantine (hash, place, document, raw, reason, at)
-			VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING`,
-			int64(hash.Sum64()), b.Where, b.ID, raw, b.Reason, now)
-		if err != nil {
-			return fmt.Errorf("cannot quarantine: %w", err)
-		}
-		n, err := result.RowsAffected()
-		if err != nil {
-			return fmt.Errorf("cannot quarantine: %w", err)
-		}
-		added = added || n > 0
-	}
-	if !added {
-		return nil
-	}
-	_, err := w.tx.ExecContext(w.ctx, `DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?`, quarantineRows)
-	if err != nil {
-		return fmt.Errorf("cannot quarantine: %w", err)
-	}
-	return nil
-}
-
-// Quarantine returns what was set aside, newest first; limit 0 is all.
-func (m *Mirror) Quarantine(ctx context.Context, limit int) ([]Bad, error) {
-	if limit <= 0 {
-		limit = quarantineRows
-	}
-	var out []Bad
-	err := each(ctx, m.db.Read(), func(rows *sql.Rows) error {
-		var b Bad
-		if err := rows.Scan(&b.Where, &b.ID, &b.Raw, &b.Reason, &b.At); err != nil {
-			return err
-		}
-		out = append(out, b)
-		return nil
-	}, "SELECT place, document, raw, reason, at FROM quarantine ORDER BY id DESC LIMIT ?", limit)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the quarantine: %w", err)
-	}
-	return out, nil
 }

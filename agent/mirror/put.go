@@ -104,6 +104,9 @@ func (w *writing) run(b *Batch) error {
 			return err
 		}
 	}
+	if err := w.recovered(); err != nil {
+		return err
+	}
 	w.result.Refused += len(w.d.bad)
 	if err := w.quarantine(append(w.d.bad, b.Bad...)); err != nil {
 		return err

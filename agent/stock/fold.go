@@ -53,6 +53,8 @@ func (f *Fold) Level(r *Rules) Level {
 		level.State = Known
 		if r.Method != Guide {
 			level.Reason = f.ledger.doubt()
+		} else if f.guide.unsaid {
+			level.Reason = ReasonCount
 		}
 		if level.Reason != "" {
 			level.State = Assumed
@@ -97,6 +99,7 @@ func (l *ledger) doubt() Reason {
 type guide struct {
 	valued bool
 	level  Quantity
+	unsaid bool // zero by a count that did not say it was complete
 }
 
 func (g *guide) apply(r *Rules, m *Movement) {
@@ -104,12 +107,12 @@ func (g *guide) apply(r *Rules, m *Movement) {
 	switch {
 	case m.Type == Write:
 	case m.Type == Inventory:
-		g.valued, g.level = true, m.Moved
+		g.valued, g.level, g.unsaid = true, m.Moved, m.Unsaid
 	case m.HasStated && m.Type.uncertain():
 		reading, _ := r.reading(m.Type)
-		g.valued, g.level = true, m.before(reading, effect)+effect
+		g.valued, g.level, g.unsaid = true, m.before(reading, effect)+effect, false
 	case m.HasStated:
-		g.valued, g.level = true, m.before(Before, effect)+effect
+		g.valued, g.level, g.unsaid = true, m.before(Before, effect)+effect, false
 	case g.valued:
 		g.level += effect
 	}

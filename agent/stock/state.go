@@ -21,6 +21,7 @@ func (f *Fold) AppendBinary(b []byte) ([]byte, error) {
 	w.text(string(f.lastType))
 	w.bool(f.guide.valued)
 	w.int(int64(f.guide.level))
+	w.bool(f.guide.unsaid)
 	w.ledger(&f.ledger)
 	w.bool(f.bare != nil)
 	if f.bare != nil {
@@ -42,6 +43,7 @@ func (f *Fold) UnmarshalBinary(b []byte) error {
 	*f = Fold{movements: r.int(), last: r.order(), lastType: Type(r.text())}
 	f.guide.valued = r.bool()
 	f.guide.level = Quantity(r.int())
+	f.guide.unsaid = r.bool()
 	r.ledger(&f.ledger)
 	if r.bool() {
 		f.bare = &ledger{}

@@ -3,7 +3,6 @@ package pull
 import (
 	"context"
 	"errors"
-	"strconv"
 	"time"
 
 	"ostatok/agent/mirror"
@@ -23,7 +22,7 @@ type Report struct {
 
 	New      int // documents stored
 	Repeated int // documents that were there already
-	SetAside int // items that could not be used
+	SetAside int // readings of items that could not be used; an item may be read several times
 	Products int // in the catalogue, 0 when it was not read
 	Gone     int // products that are not in the catalogue any more
 	Changes  int // levels that changed
@@ -69,7 +68,7 @@ func (p *Puller) conclude(ctx context.Context, found findings, r Report, err err
 	}
 	if r.SetAside > 0 {
 		found.add(Problem{Kind: SetAside,
-			Message: strconv.Itoa(r.SetAside) + " of the cloud's items could not be used and were set aside.",
+			Message: "Some of the cloud's items could not be used and were set aside.",
 			Advice:  "Send a diagnosis to support; the figures of the products in them may be wrong."})
 	}
 	r.Problems, r.Complete = found, !found.blocks()
