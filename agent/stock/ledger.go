@@ -1,5 +1,7 @@
 package stock
 
+import "slices"
+
 // ledger is the fold of one product by the ledger's rules (design: "The
 // ledger", 1–5).
 //
@@ -140,6 +142,7 @@ func (l *ledger) judge(r *Rules, m *Movement, stated Quantity, v *view, settled 
 	}
 	if v != nil && stated == v.value {
 		l.rests(settled)
+		l.unlikely(r, m, v)
 		if v.missed != 0 && m.prompt() {
 			l.evidence.stale(m.Device, m.Closed-v.missed)
 		}
@@ -262,7 +265,21 @@ func (l *ledger) agreement(stated Quantity) Rule {
 func (l *ledger) had(value, offset Quantity, since, oldest int64) bool {
 	return value-offset == l.cloud || (offset == 0 && value == l.level) ||
 		l.held(value-offset, since, oldest, l.found+1, l.changes) ||
-		(l.size != 0 && l.held(value-offset-l.size, since, oldest, 0, l.found))
+		(offset+l.size != 0 && l.held(value-offset-l.size, since, oldest, 0, l.found))
+}
+
+// unlikely weighs a statement of a terminal's own view that is too old for it:
+// either the terminal missed its downloads, or it downloaded and an outside
+// change brought the cloud's figure to the very same. The level stays, and the
+// sizes that such a change would have are kept until statements refute them.
+func (l *ledger) unlikely(r *Rules, m *Movement, v *view) {
+	oldest := r.oldest(m)
+	if oldest == 0 || v.missed == 0 || v.missed >= oldest || len(l.offsets) > 0 {
+		return
+	}
+	if offsets := l.sizes(v.value, 0, v.change, oldest); len(offsets) > 1 {
+		l.found, l.size, l.offsets = l.changes, 0, offsets
+	}
 }
 
 // suppose takes a statement that nothing explains for an outside change. The
@@ -271,24 +288,33 @@ func (l *ledger) had(value, offset Quantity, since, oldest int64) bool {
 // force and the others are remembered until statements refute them.
 func (l *ledger) suppose(stated Quantity, since, oldest, now int64) {
 	inForce := stated - l.cloud
+	offsets := l.sizes(stated, inForce, since, oldest)
+	l.shift(inForce, now)
+	if len(offsets) > 1 {
+		l.offsets = offsets
+	}
+}
+
+// sizes lists what the outside change that a statement reveals can have come to,
+// as offsets from the size in force, which comes first.
+func (l *ledger) sizes(stated, inForce Quantity, since, oldest int64) []Quantity {
 	offsets := []Quantity{0}
+	add := func(o Quantity) {
+		if !slices.Contains(offsets, o) {
+			offsets = append(offsets, o)
+		}
+	}
 	if since < l.counted {
-		offsets = append(offsets, -inForce) // or it downloaded before a count that settled it
+		add(-inForce) // it downloaded before a count that settled it
 	}
 	for i := len(l.holds) - 1; i >= 0 && len(offsets) < offsetsMost; i-- {
 		h := &l.holds[i]
 		if h.change < since || (h.until < oldest && h.change != l.changes) {
 			break
 		}
-		if o := stated - h.value - inForce; o != 0 {
-			offsets = append(offsets, o)
-		}
+		add(stated - h.value - inForce)
 	}
-	if len(offsets) == 1 {
-		offsets = nil
-	}
-	l.shift(inForce, now)
-	l.offsets = offsets
+	return offsets
 }
 
 // start gives the terminals that were activated up to now the view that they

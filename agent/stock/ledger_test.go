@@ -107,6 +107,19 @@ func TestSizeOfAnOutsideChangeSettlesLater(t *testing.T) {
 						by(stock.RuleOutside, -1).stands(114, stock.Known, "")
 }
 
+func TestViewThatIsTooOldToBeTheTerminalsOwn(t *testing.T) {
+	// Other terminals sell two, two come in from outside, and the cloud is back
+	// at what c showed days ago: c states it after a download, not from memory.
+	fresh := map[string]int64{"a": 14_400_000, "b": 14_400_000, "c": 14_400_000}
+	s := newShop(t, stock.Rules{Complete: true, Terminals: 3, Fresh: fresh}).
+		does("c", stock.Sell, 2, 8).
+		does("a", stock.Sell, 1, 6).
+		does("b", stock.Sell, 1, 5).stands(4, stock.Known, "")
+	s.clock += 3 * 86_400_000
+	s.does("c", stock.Sell, 1, 6).by(stock.RuleOwnView, 0).stands(3, stock.Assumed, stock.ReasonWindow).
+		does("b", stock.Sell, 1, 5).by(stock.RuleOutside, 2).stands(4, stock.Known, "")
+}
+
 func TestCountSets(t *testing.T) {
 	newShop(t, complete).
 		does("a", stock.Sell, 1, 10).

@@ -30,7 +30,7 @@ func (p *Puller) BackfillStep(ctx context.Context) (done bool, err error) {
 		return false, err
 	}
 	var r Report
-	done, err = p.backfill(ctx, &r)
+	done, err = p.backfill(ctx, &r, false)
 	p.progress(PhaseIdle, 100, "")
 	if err != nil {
 		if ctx.Err() == nil && !ours(err) {
@@ -44,15 +44,17 @@ func (p *Puller) BackfillStep(ctx context.Context) (done bool, err error) {
 	return done, nil
 }
 
-// backfill does one step with the turn held.
-func (p *Puller) backfill(ctx context.Context, r *Report) (done bool, err error) {
+// backfill does one step with the turn held: with whole also when no level wants
+// older documents.
+func (p *Puller) backfill(ctx context.Context, r *Report, whole bool) (done bool, err error) {
 	coverage := p.coverage()
 	if coverage.Complete {
 		return true, nil
 	}
-	older, err := p.wantsOlder(ctx)
-	if err != nil || !older {
-		return !older, err
+	if !whole {
+		if older, err := p.wantsOlder(ctx); err != nil || !older {
+			return !older, err
+		}
 	}
 	w, last, err := p.nextOlder(ctx, coverage.From)
 	if err != nil {

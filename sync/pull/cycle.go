@@ -111,7 +111,7 @@ func (p *Puller) cycle(ctx context.Context, c Cycle, found *findings, r *Report)
 	}
 	if c.Backfill {
 		for done := false; !done; {
-			if done, err = p.backfill(ctx, r); err != nil {
+			if done, err = p.backfill(ctx, r, true); err != nil {
 				return err
 			}
 		}
