@@ -22,10 +22,9 @@ type event struct {
 	action   action
 	terminal int
 	seq      uint64
-	kind     kind    // of the document to close
-	document *draft  // that arrives
-	once     bool    // a download outside the timetable
-	products []int32 // to count
+	kind     kind   // of the document to close
+	document *draft // that arrives
+	once     bool   // a download outside the timetable
 }
 
 func (e *event) before(o *event) bool {

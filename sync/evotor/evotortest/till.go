@@ -1,7 +1,6 @@
 package evotortest
 
 import (
-	"maps"
 	"slices"
 
 	"ostatok/agent/stock"
@@ -317,6 +316,3 @@ func (s *Shop) countSome(d *draft, at int64) {
 	}
 	s.open = append(s.open, d)
 }
-
-// countedProducts lists what a count set, in the order of the catalogue.
-func (d *draft) countedProducts() []int32 { return slices.Sorted(maps.Keys(d.counts)) }
