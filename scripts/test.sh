@@ -8,7 +8,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 go test -json -timeout 20m "$@" >"$log"
 status=$?
-go run ./scripts/testcount <"$log"
+env -u GOOS -u GOARCH -u GOARM go run ./scripts/testcount <"$log" # on this machine, whatever is tested
 counted=$?
 [ "$status" -eq 0 ] && exit "$counted"
 exit "$status"
