@@ -1,7 +1,5 @@
 package stock
 
-import "slices"
-
 // ledger is the fold of one product by the ledger's rules (design: "The
 // ledger", 1–5).
 //
@@ -92,7 +90,6 @@ func (l *ledger) apply(r *Rules, m *Movement, s *Step) {
 		s.Rule = RuleWrite
 		if l.valued {
 			l.setCloud(m.Moved, m.Closed, "")
-			l.flights = l.flights[:0]
 			// An assumed figure is written only when a person approved it.
 			l.offsets = nil
 		}
@@ -211,126 +208,6 @@ func (l *ledger) judge(r *Rules, m *Movement, stated Quantity, v *view, settled 
 	return RuleOutside, l.level - before
 }
 
-// explain tells whether the statement is a value that the cloud had since the
-// terminal's last document (rules 3 and 4), under any of the offsets that are
-// still possible, and drops the offsets that it refutes.
-func (l *ledger) explain(stated Quantity, since, oldest int64) (rule Rule, outside Quantity, ok bool) {
-	// A download from before the last outside change was discovered may be from
-	// before the change itself, and then says nothing of its size.
-	stale := l.held(stated, since, oldest, 0, l.found)
-	if len(l.offsets) == 0 {
-		if !stale && !l.had(stated, 0, since, oldest) {
-			return "", 0, false
-		}
-		return l.agreement(stated), 0, true
-	}
-	left := make([]Quantity, 0, len(l.offsets))
-	for _, o := range l.offsets {
-		if l.had(stated, o, since, oldest) {
-			left = append(left, o)
-		}
-	}
-	switch {
-	case stale:
-		return RuleLate, 0, true
-	case len(left) == 0:
-		return "", 0, false
-	}
-	outside = left[0]
-	if outside != 0 {
-		for i := range left {
-			left[i] -= outside
-		}
-		l.resize(outside)
-	}
-	l.offsets = left
-	if len(left) == 1 {
-		l.offsets = nil
-	}
-	if outside != 0 {
-		return RuleOutside, outside, true
-	}
-	return l.agreement(stated), 0, true
-}
-
-func (l *ledger) agreement(stated Quantity) Rule {
-	if stated == l.cloud || stated == l.level {
-		return RuleAgree
-	}
-	return RuleLate
-}
-
-// had tells whether, with the given offset, the cloud had the value since the
-// terminal's last document and after the last outside change.
-func (l *ledger) had(value, offset Quantity, since, oldest int64) bool {
-	return value-offset == l.cloud || (offset == 0 && value == l.level) ||
-		l.held(value-offset, since, oldest, l.found+1, l.changes) ||
-		(offset+l.size != 0 && l.held(value-offset-l.size, since, oldest, 0, l.found))
-}
-
-// unlikely weighs a statement of a terminal's own view that is too old for it:
-// either the terminal missed its downloads, or it downloaded and an outside
-// change brought the cloud's figure to the very same. The level stays, and the
-// sizes that such a change would have are kept until statements refute them.
-func (l *ledger) unlikely(r *Rules, m *Movement, v *view) {
-	oldest := r.oldest(m)
-	if oldest == 0 || v.missed == 0 || v.missed >= oldest || len(l.offsets) > 0 {
-		return
-	}
-	if offsets := l.sizes(v.value, 0, v.change, oldest); len(offsets) > 1 {
-		l.found, l.size, l.offsets = l.changes, 0, offsets
-	}
-}
-
-// suppose takes a statement that nothing explains for an outside change. The
-// terminal downloaded at some moment since its last document, so every value
-// that the cloud had since then gives one possible size; the latest is put in
-// force and the others are remembered until statements refute them.
-func (l *ledger) suppose(stated Quantity, since, oldest, now int64) {
-	inForce := stated - l.cloud
-	offsets := l.sizes(stated, inForce, since, oldest)
-	l.shift(inForce, now)
-	if len(offsets) > 1 {
-		l.offsets = offsets
-	}
-}
-
-// sizes lists what the outside change that a statement reveals can have come to,
-// as offsets from the size in force, which comes first.
-func (l *ledger) sizes(stated, inForce Quantity, since, oldest int64) []Quantity {
-	offsets := []Quantity{0}
-	add := func(o Quantity) {
-		if !slices.Contains(offsets, o) {
-			offsets = append(offsets, o)
-		}
-	}
-	if since < l.counted {
-		add(-inForce) // it downloaded before a count that settled it
-	}
-	for i := len(l.holds) - 1; i >= 0 && len(offsets) < offsetsMost; i-- {
-		h := &l.holds[i]
-		if h.change < since || (h.until < oldest && h.change != l.changes) {
-			break
-		}
-		add(stated - h.value - inForce)
-	}
-	return offsets
-}
-
-// start gives the terminals that were activated up to now the view that they
-// loaded then, if it is known what the cloud stood at.
-func (l *ledger) start(r *Rules, now int64) {
-	if !l.valued || l.flags&(flagAlone|flagDisagree) != 0 {
-		return
-	}
-	for _, s := range r.Started {
-		if s.At > l.now && s.At <= now && l.find(s.Device) == nil {
-			l.land(s.At)
-			l.views = append(l.views, view{device: s.Device, value: l.cloud, change: l.changes})
-		}
-	}
-}
-
 // count sets the level to what was counted.
 func (l *ledger) count(m *Movement, s *Step) {
 	s.Rule = RuleCount
@@ -376,116 +253,6 @@ func (l *ledger) rests(settled bool) {
 	} else if l.changes <= 1 && len(l.views) == 0 {
 		l.flags |= flagReading
 	}
-}
-
-// launch lets a document fly to the cloud; without an arrival time, or when it
-// arrived at once, it is there.
-func (l *ledger) launch(m *Movement, effect Quantity) {
-	if m.Arrived <= m.Closed {
-		l.setCloud(l.cloud+effect, m.Closed, m.Device)
-		if v := l.find(m.Device); v != nil {
-			v.change = l.changes
-		}
-		return
-	}
-	if v := l.find(m.Device); v != nil {
-		v.change = l.changes + 1
-	}
-	l.flights = append(l.flights, flight{m.Arrived, effect, m.Device})
-}
-
-// land applies to cloud what has arrived by now, in the order of arrival.
-func (l *ledger) land(now int64) {
-	for len(l.flights) > 0 {
-		first := -1
-		for i := range l.flights {
-			if l.flights[i].arrives <= now && (first < 0 || l.flights[i].arrives < l.flights[first].arrives) {
-				first = i
-			}
-		}
-		if first < 0 {
-			return
-		}
-		f := l.flights[first]
-		l.flights = append(l.flights[:first], l.flights[first+1:]...)
-		l.setCloud(l.cloud+f.effect, f.arrives, f.device)
-		if v := l.find(f.device); v != nil {
-			v.change = l.changes
-		}
-	}
-}
-
-// setCloud moves the cloud's figure and remembers the one it had. device is the
-// terminal whose document moved it, "" for none.
-func (l *ledger) setCloud(value Quantity, at int64, device string) {
-	for i := range l.views {
-		if v := &l.views[i]; v.missed == 0 && v.device != device && value != l.cloud {
-			v.missed = at
-		}
-	}
-	if n := len(l.holds); n > 0 {
-		l.holds[n-1].until = at
-	}
-	l.cloud = value
-	l.changes++
-	for i := range l.holds {
-		if l.holds[i].value == value {
-			l.holds = append(l.holds[:i], l.holds[i+1:]...)
-			break
-		}
-	}
-	if len(l.holds) >= holdsMost {
-		l.holds = append(l.holds[:0], l.holds[1:]...)
-	}
-	l.holds = append(l.holds, hold{value, l.changes, at})
-}
-
-// shift applies an outside change of this size to the shelf and to the cloud.
-func (l *ledger) shift(size Quantity, now int64) {
-	l.found, l.size, l.offsets = l.changes, size, nil
-	l.level += size
-	l.setCloud(l.cloud+size, now, "")
-}
-
-// resize corrects the size of the outside change that was discovered last: the
-// values that the cloud has had since then move with it.
-func (l *ledger) resize(by Quantity) {
-	for i := range l.holds {
-		if l.holds[i].change > l.found {
-			l.holds[i].value += by
-		}
-	}
-	l.size += by
-	l.level += by
-	l.cloud += by
-}
-
-// held tells whether the cloud had a value since a change number and not later
-// than oldest (epoch ms), among the changes from first to last.
-func (l *ledger) held(value Quantity, since, oldest, first, last int64) bool {
-	for i := len(l.holds) - 1; i >= 0; i-- {
-		h := &l.holds[i]
-		if h.change < since || h.change < first || (h.until < oldest && h.change != l.changes) {
-			return false
-		}
-		if h.value == value && h.change <= last {
-			return true
-		}
-	}
-	return false
-}
-
-// age is how long ago the cloud last had the value, ms.
-func (l *ledger) age(value Quantity, now int64) int64 {
-	for i := len(l.holds) - 1; i >= 0; i-- {
-		if h := &l.holds[i]; h.value == value {
-			if h.change == l.changes {
-				return 0
-			}
-			return now - h.until
-		}
-	}
-	return 0
 }
 
 func (l *ledger) find(device string) *view {

@@ -189,6 +189,16 @@ func TestDocumentThatArrivedLateIsNotYetInWhatOthersDownload(t *testing.T) {
 	s.does("c", stock.Sell, 1, 8).by(stock.RuleAgree, 0).stands(4, stock.Known, "")
 }
 
+func TestDocumentThatArrivesAfterOurWriteStillMovesTheCloud(t *testing.T) {
+	s := newShop(t, complete).does("a", stock.Sell, 1, 10).does("b", stock.Sell, 1, 9)
+	s.folds(stock.Document{ID: "late", Type: stock.Sell, Device: "a", Closed: s.clock + 1, Arrived: s.clock + 3_600_000,
+		Lines: []stock.Line{line("milk", 2, 9)}})
+	// We knew nothing of it, wrote 8, and then it came in: the cloud stands at 6.
+	s.folds(stock.Document{Type: stock.Write, Closed: s.clock + 60_000, Lines: []stock.Line{{Product: "milk", Quantity: 8 * stock.Unit}}})
+	s.clock += 7_200_000
+	s.does("c", stock.Sell, 1, 6).by(stock.RuleAgree, 0).stands(5, stock.Known, "")
+}
+
 func TestVotesSettleAReading(t *testing.T) {
 	// In this shop ACCEPT states the stock before it, against the default.
 	s := newShop(t, complete)
