@@ -23,7 +23,7 @@ func (p *Puller) documents(ctx context.Context, found *findings, r *Report) erro
 	if err := p.rescans(ctx, found, r); err != nil {
 		return err
 	}
-	if err := p.poll(ctx, r); err != nil {
+	if err := p.poll(ctx, found, r); err != nil {
 		return err
 	}
 	// Terminals heard for the first time may have older documents.
@@ -33,7 +33,7 @@ func (p *Puller) documents(ctx context.Context, found *findings, r *Report) erro
 // poll asks again for everything from the overlap on, and once a day for much
 // more: a terminal without internet delivers old documents late, under their
 // old time (evotor-cloud §10).
-func (p *Puller) poll(ctx context.Context, r *Report) error {
+func (p *Puller) poll(ctx context.Context, found *findings, r *Report) error {
 	now, f := p.now(), &p.facts
 	deep := f.Refused || now-f.Deep >= day || now < f.Deep
 	since := min(p.high(), now) - p.o.Overlap.Milliseconds()
@@ -56,10 +56,26 @@ func (p *Puller) poll(ctx context.Context, r *Report) error {
 		bulk: now-since > p.o.Overlap.Milliseconds()+3*day,
 	}
 	p.progress(phase, 0, label(in.window))
+	// Documents are never deleted: the newest one known must be listed again.
+	// A list without any is asked for once more, and then not believed.
+	hidden := func() bool {
+		return p.coverage().Newest >= since && in.new+in.repeated+in.setAside == 0
+	}
 	err := p.read(ctx, &in)
+	if err == nil && hidden() {
+		in.window.Cursor, in.window.Done = "", false
+		err = p.read(ctx, &in)
+	}
 	p.taken(&in, r)
 	if err != nil {
 		return err
+	}
+	if hidden() {
+		found.add(Problem{Kind: NoDocuments,
+			Message: "The cloud shows none of the documents that it showed before.",
+			Advice:  "Check that the application is still installed on the terminals and may read their documents.", Blocks: true})
+		f.Refused = true // what was hidden is asked again, however old it is by then
+		return p.save(ctx)
 	}
 	f.High = max(f.High, in.newest)
 	if f.High > now { // our own clock was ahead once

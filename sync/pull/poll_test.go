@@ -121,17 +121,20 @@ func TestPoll(t *testing.T) {
 			}
 		})
 	}
-	bubble(t, "an empty answer changes nothing", func(t *testing.T) {
+	bubble(t, "an empty answer changes nothing and is not believed", func(t *testing.T) {
 		d, g := settled(t, nil)
+		all := d.documents
 		d.set(func() { d.documents = nil })
 		time.Sleep(25 * time.Hour)
-		r := g.complete()
+		r := g.broken(pull.NoDocuments)
 		if r.Changes != 0 || g.counts().Documents != 10 {
 			t.Errorf("%+v, %d documents", r, g.counts().Documents)
 		}
 		for i := range 10 {
 			g.stands(fmt.Sprintf("p%03d", i), 9000)
 		}
+		d.set(func() { d.documents = all })
+		g.complete()
 	})
 	bubble(t, "an idle cycle writes nothing", func(t *testing.T) {
 		_, g := settled(t, nil)
