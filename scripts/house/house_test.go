@@ -29,6 +29,7 @@ var may = []struct {
 	{"agent/local", []string{"agent/stock", "agent/mirror", "agent/journal", "sync/pull", "sync/push"}},
 	{"agent", []string{"agent/", "sync/", "platform/"}},
 	{"sync/rest", nil},
+	{"sync/rest/pipe", nil},
 	{"sync/target", []string{"agent/stock"}},
 	{"sync/evotor", []string{"agent/stock", "sync/rest", "sync/target"}},
 	{"sync/evotor/evotortest", []string{"agent/stock"}},
@@ -115,7 +116,7 @@ func TestHeartImportsOnlyTheStandardLibrary(t *testing.T) {
 
 func TestSimulatorsAreNotInTheAgent(t *testing.T) {
 	for _, p := range list(t, "-deps", "./cmd/ostatok") {
-		for _, bad := range []string{"evotortest", "pushtest", "nats-server", "net/http/httptest", "testing"} {
+		for _, bad := range []string{"evotortest", "virtpostest", "zelenkatest", "keycrmtest", "pushtest", "pipe", "nats-server", "net/http/httptest", "testing"} {
 			if p.ImportPath == bad || strings.HasSuffix(p.ImportPath, "/"+bad) || strings.Contains(p.ImportPath, "/"+bad+"/") {
 				t.Errorf("the agent links %s", p.ImportPath)
 			}

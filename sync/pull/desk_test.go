@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -20,6 +19,7 @@ import (
 	"ostatok/agent/stock"
 	"ostatok/sync/evotor"
 	"ostatok/sync/pull"
+	"ostatok/sync/rest/pipe"
 )
 
 const (
@@ -269,11 +269,11 @@ type rig struct {
 func bring(t *testing.T, cloud http.Handler, change func(*pull.Options)) *rig {
 	t.Helper()
 	g := &rig{t: t, dir: t.TempDir(), start: time.Now()}
-	listener := newPipe()
+	listener := pipe.New()
 	server := &http.Server{Handler: cloud}
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = server.Serve(listener) }()
-	transport := &http.Transport{DialContext: listener.dial}
+	transport := &http.Transport{DialContext: listener.Dial}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		_ = server.Close()
@@ -401,39 +401,4 @@ func (g *rig) told(kind string) int {
 		}
 	}
 	return n
-}
-
-// pipe is a listener whose connections never leave the process, so that a
-// bubble's clock can pass over them.
-type pipe struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
-func newPipe() *pipe { return &pipe{conns: make(chan net.Conn), done: make(chan struct{})} }
-
-func (p *pipe) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipe) Close() error { p.once.Do(func() { close(p.done) }); return nil }
-
-func (p *pipe) Addr() net.Addr { return &net.UnixAddr{Name: "cloud.test", Net: "pipe"} }
-
-func (p *pipe) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	ours, theirs := net.Pipe()
-	select {
-	case p.conns <- theirs:
-		return ours, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }

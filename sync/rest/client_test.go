@@ -371,8 +371,8 @@ func TestConnectionIsReused(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if network.dials != 1 {
-			t.Errorf("%d connections for 5 calls", network.dials)
+		if network.Dials() != 1 {
+			t.Errorf("%d connections for 5 calls", network.Dials())
 		}
 		c.Close()
 	})

@@ -50,7 +50,7 @@ func open(t testing.TB, s virtpostest.Settings, adjust func(*virtpos.Options)) *
 	for _, id := range items(12) {
 		o.AddItem(virtpostest.Item{ID: id, External: "ext-" + id, Name: "Товар " + id, Article: "A" + id})
 	}
-	transport, stop := newPipes().transport(o.Server)
+	transport, stop := serve(o.Server)
 	options := virtpos.Options{
 		URL: "http://mycompany.virtpos.test", Key: apikey, Version: "1.2", MaxWait: time.Millisecond,
 		Transport: tripper(func(r *http.Request) (*http.Response, error) {

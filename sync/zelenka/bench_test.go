@@ -3,14 +3,13 @@ package zelenka_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"ostatok/agent/stock"
+	"ostatok/sync/rest/pipe"
 	"ostatok/sync/target"
 	"ostatok/sync/zelenka"
 	"ostatok/sync/zelenka/zelenkatest"
@@ -21,43 +20,6 @@ const (
 	apikey    = "key123-that-nobody-may-see"
 	warehouse = 341
 )
-
-// pipes is a network without sockets, so that real HTTP runs on the fake clock
-// of testing/synctest.
-type pipes struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error   { p.once.Do(func() { close(p.done) }); return nil }
-func (p *pipes) Addr() net.Addr { return pipeAddr{} }
-
-type pipeAddr struct{}
-
-func (pipeAddr) Network() string { return "pipe" }
-func (pipeAddr) String() string  { return "pipe" }
-
-func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	here, there := net.Pipe()
-	select {
-	case p.conns <- there:
-		return here, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
 
 // bench is a client with the simulator behind it, on the fake clock.
 type bench struct {
@@ -87,11 +49,11 @@ func play(t *testing.T, adjust func(*zelenkatest.Options), test func(t *testing.
 // connect returns a client of h.
 func connect(t *testing.T, h http.Handler, adjust func(*zelenka.Options)) *zelenka.Client {
 	t.Helper()
-	p := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+	p := pipe.New()
 	server := &http.Server{Handler: h}
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); _ = server.Serve(p) }()
-	transport := &http.Transport{DialContext: p.dial}
+	transport := &http.Transport{DialContext: p.Dial}
 	o := zelenka.Options{URL: "http://zelenka.test", Username: username, Key: apikey, Version: "1.2", Transport: transport}
 	if adjust != nil {
 		adjust(&o)
