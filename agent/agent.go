@@ -218,8 +218,15 @@ func (a *Agent) openPull() {
 	a.puller = pull.New(a.cloud, a.mirror, pull.Options{
 		Store: c.Store, Horizon: c.Evotor.Horizon, Overlap: c.Evotor.Overlap, Poll: c.Evotor.Poll,
 		PerDevice: c.Evotor.PerDevice, Now: a.now, Log: a.log,
-		OnProgress: a.progress.send,
-		OnChange:   func([]mirror.Change) { a.lookAtTargets() },
+		OnProgress: func(p pull.Progress) {
+			a.progress.send(p)
+			if p.Phase == pull.PhaseIdle {
+				// What came through is a day's documents and more; until the
+				// next look the memory is the box's.
+				debug.FreeOSMemory()
+			}
+		},
+		OnChange: func([]mirror.Change) { a.lookAtTargets() },
 		OnEvent: func(kind, severity, message string, data any) {
 			a.event(context.Background(), kind, severity, message, data)
 		},

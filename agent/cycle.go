@@ -97,10 +97,8 @@ func (a *Agent) keepTargets(ctx context.Context) error {
 		delivery, err := work(ctx)
 		if err == nil && plan {
 			plan, planned = false, a.now()
+			debug.FreeOSMemory() // a plan is as large as the catalogue
 		}
-		// A plan is as large as the catalogue, a look at the cloud as large as a
-		// day's documents: in between, the memory is the box's.
-		debug.FreeOSMemory()
 		if elsewhere(err) {
 			a.log.Warn().Err(err).Msg("targets not brought up to date")
 		} else if err != nil {
