@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -298,6 +299,36 @@ func TestShownFiguresAreNotRead(t *testing.T) {
 	}
 	if len(p.Rows) != 1 || p.Rows[0].Product != "product-07" || *p.Rows[0].From != 1000 {
 		t.Errorf("rows: %+v", p.Rows)
+	}
+}
+
+// A plan that nobody decides on is made again every hour; on a flash card the
+// same observation must not be written each time.
+func TestWaitingPlanWritesTheSameObservationOnceADay(t *testing.T) {
+	b, m := shop(t, push.Approve, push.Options{})
+	put(b, 20, 5000, stock.Known)
+	observed := func() int64 {
+		b.Plan()
+		held, err := b.Journal.Held(t.Context(), b.Setup.Name)
+		if err != nil || held["product-07"] == nil {
+			t.Fatal("nothing is known of product-07: ", err)
+		}
+		return held["product-07"].ObservedAt
+	}
+	first := observed()
+	b.Clock.Advance(time.Hour)
+	if again := observed(); again != first {
+		t.Errorf("observed at %d, written again at %d", first, again)
+	}
+	b.Clock.Advance(time.Hour)
+	m.Set("product-07", 1000)
+	changed := observed()
+	if changed == first {
+		t.Error("what changed was not written")
+	}
+	b.Clock.Advance(25 * time.Hour)
+	if later := observed(); later == changed {
+		t.Error("a day later it is still the old observation")
 	}
 }
 

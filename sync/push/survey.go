@@ -106,8 +106,12 @@ func (e *Engine) observe(ctx context.Context, l *lane, cards []card) (read int, 
 		}
 		var list []journal.Held
 		for _, o := range seen {
-			if c := byKey[o.Key]; c != nil {
-				list = append(list, observed(l.Name, c.product, o, c.want, now))
+			c := byKey[o.Key]
+			if c == nil {
+				continue
+			}
+			if fact := observed(l.Name, c.product, o, c.want, now); !e.noted(held[c.product], &fact, now) {
+				list = append(list, fact)
 			}
 		}
 		if _, err := e.journal.Record(ctx, l.Name, nil, list); err != nil {
@@ -116,6 +120,17 @@ func (e *Engine) observe(ctx context.Context, l *lane, cards []card) (read int, 
 		read += len(part)
 	}
 	return read, nil
+}
+
+// noted tells whether the journal has the same observation already: a plan that
+// waits for days must not wear out the card with what nobody changed.
+func (e *Engine) noted(h, fact *journal.Held, now int64) bool {
+	if h == nil || h.Key != fact.Key || h.Observed == nil || fact.Observed == nil || h.Verified != fact.Verified {
+		return false
+	}
+	figure, known := h.Figure()
+	age := now - h.ObservedAt
+	return known && figure == *fact.Observed && *h.Observed == *fact.Observed && age >= 0 && age < e.o.ReadEvery.Milliseconds()
 }
 
 func (e *Engine) worthReading(c *card, h *journal.Held, now int64) bool {
