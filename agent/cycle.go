@@ -161,7 +161,7 @@ func (a *Agent) ready(ctx context.Context) []push.Guard {
 		guards = append(guards, push.Guard{Kind: pull.SetAside, Message: upper(err.Error()) + "."})
 	case items > 0:
 		guards = append(guards, push.Guard{Kind: pull.SetAside, Message: fmt.Sprintf(
-			"%d of the cloud's items could not be used and were set aside, so figures of the products in them may be wrong. "+
+			"%d of the cloud's documents could not be used and were set aside, so figures of the products in them may be wrong. "+
 				"Look at them with `ostatok diagnose`; approving a plan accepts them.", items)})
 	}
 	s := a.puller.Status()

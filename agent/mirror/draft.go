@@ -115,7 +115,7 @@ func (d *draft) refuse(document *Document) string {
 }
 
 func (d *draft) setAside(document *Document, reason string) {
-	d.bad = append(d.bad, Bad{Where: "document", ID: document.ID, Raw: bytes.Clone(document.Raw), Reason: reason})
+	d.bad = append(d.bad, Bad{Where: WhereDocuments, ID: document.ID, Raw: bytes.Clone(document.Raw), Reason: reason})
 }
 
 func (d *draft) move(m *stock.Movement) move {

@@ -9,6 +9,14 @@ import (
 	"strconv"
 )
 
+// Where an item was met that had to be set aside. A card that cannot be read
+// concerns its product, which then has no card and is not written; a document
+// may concern any figure.
+const (
+	WhereProducts  = "products"
+	WhereDocuments = "documents"
+)
+
 // What the quarantine holds at most: enough to see what is wrong.
 const (
 	quarantineRows = 1000
@@ -105,15 +113,15 @@ func (w *writing) recovered() error {
 // reviewedKey is the meta key of the newest item that a person has accepted.
 const reviewedKey = "quarantine.reviewed"
 
-// Unreviewed counts the items set aside since Reviewed was called last: levels
-// of the products in them may be wrong.
+// Unreviewed counts the documents set aside since Reviewed was called last:
+// levels of the products in them may be wrong.
 func (m *Mirror) Unreviewed(ctx context.Context) (items int, err error) {
 	reviewed, err := m.Meta(ctx, reviewedKey)
 	if err != nil {
 		return 0, err
 	}
 	after, _ := strconv.ParseInt(reviewed, 10, 64) // "" is never: everything counts
-	err = m.db.Read().QueryRowContext(ctx, "SELECT count(*) FROM quarantine WHERE id > ?", after).Scan(&items)
+	err = m.db.Read().QueryRowContext(ctx, "SELECT count(*) FROM quarantine WHERE id > ? AND place <> ?", after, WhereProducts).Scan(&items)
 	if err != nil {
 		return 0, fmt.Errorf("cannot count the quarantine: %w", err)
 	}

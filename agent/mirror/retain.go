@@ -173,7 +173,7 @@ func (w *writing) tooLate(e *entry) error {
 	if _, err := w.tx.ExecContext(w.ctx, "INSERT OR IGNORE INTO retired VALUES (?)", documentKey(e.header.ID)); err != nil {
 		return fmt.Errorf("cannot refuse a document: %w", err)
 	}
-	err := w.quarantine([]Bad{{Where: "document", ID: e.header.ID,
+	err := w.quarantine([]Bad{{Where: WhereDocuments, ID: e.header.ID,
 		Reason: "it was closed before the history that is kept; its products should be counted"}})
 	if err != nil {
 		return err

@@ -128,7 +128,7 @@ func (l *listing) take(item evotor.Item[stock.Product]) {
 		reason = "has no id"
 	}
 	if reason != "" {
-		l.bad = append(l.bad, mirror.Bad{Where: whereProducts, ID: item.ID, Reason: reason,
+		l.bad = append(l.bad, mirror.Bad{Where: mirror.WhereProducts, ID: item.ID, Reason: reason,
 			Raw: append([]byte(nil), item.Raw...)})
 		return
 	}

@@ -196,7 +196,7 @@ func (p *Puller) whole(ctx context.Context, id string, q *queue) error {
 	})
 	switch rest.KindOf(err) {
 	case rest.NotFound, rest.Gone, rest.Invalid:
-		return q.put(ctx, entry{bad: &mirror.Bad{Where: whereDocuments, ID: id,
+		return q.put(ctx, entry{bad: &mirror.Bad{Where: mirror.WhereDocuments, ID: id,
 			Reason: "listed without its content, which the cloud does not give: " + err.Error()}})
 	}
 	if err != nil {
@@ -204,12 +204,6 @@ func (p *Puller) whole(ctx context.Context, id string, q *queue) error {
 	}
 	return q.put(ctx, p.judge(item))
 }
-
-// The parts of the cloud that items are set aside from.
-const (
-	whereDocuments = "documents"
-	whereProducts  = "products"
-)
 
 // judge decides whether an item can be used and copies its text, which lives
 // only as long as the call.
@@ -228,7 +222,7 @@ func (p *Puller) judge(item evotor.Item[stock.Document]) entry {
 		reason = "belongs to another store: " + d.Store
 	}
 	if reason != "" {
-		return entry{bad: &mirror.Bad{Where: whereDocuments, ID: item.ID, Raw: raw, Reason: reason}, size: size}
+		return entry{bad: &mirror.Bad{Where: mirror.WhereDocuments, ID: item.ID, Raw: raw, Reason: reason}, size: size}
 	}
 	return entry{document: &mirror.Document{Document: item.Value, Raw: raw, Source: mirror.Cloud}, size: size}
 }
