@@ -143,6 +143,9 @@ func inventoryQuantity(t *testing.T) {
 		if len(plan.Guards) != 1 || plan.Guards[0].Kind != "items_set_aside" {
 			t.Errorf("the plan's guards: %+v, want that an item was set aside", plan.Guards)
 		}
+		if i.approve(true); len(i.plan().Guards) != 0 {
+			t.Errorf("after the approval still %+v", i.plan().Guards)
+		}
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"ostatok/agent/journal"
 	"ostatok/agent/local"
+	"ostatok/sync/pull"
 	"ostatok/sync/push"
 )
 
@@ -18,12 +19,20 @@ func (a *Agent) Plans(ctx context.Context, target string, all bool) ([]journal.P
 
 // Approve implements local.Shop.
 func (a *Agent) Approve(ctx context.Context, id string, assumed bool) error {
+	plans, err := a.engine.Plans(ctx, "", true)
+	if err != nil {
+		return err
+	}
 	if err := a.engine.Approve(ctx, id, assumed); err != nil {
 		return decision(err)
 	}
 	a.lookAtTargets()
-	// The plan said what was set aside, and the person approved it.
-	return a.mirror.Reviewed(ctx)
+	// Only a plan that said that something was set aside has been approved with it.
+	told := func(g journal.Guard) bool { return g.Kind == pull.SetAside }
+	if slices.ContainsFunc(plans, func(p journal.Plan) bool { return p.ID == id && slices.ContainsFunc(p.Guards, told) }) {
+		return a.mirror.Reviewed(ctx)
+	}
+	return nil
 }
 
 // Reject implements local.Shop.
