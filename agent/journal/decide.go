@@ -45,7 +45,7 @@ func (j *Journal) approve(ctx context.Context, tx *sql.Tx, p *Plan, assumed bool
 		 ON CONFLICT (target, product) DO UPDATE SET key = excluded.key, wanted = excluded.wanted, level = excluded.level,
 		   level_state = excluded.level_state, basis = excluded.basis, state = 'planned', reason = '', plan = excluded.plan,
 		   revision = revision + 1, attempts = 0, mismatches = 0, next_try = excluded.next_try,
-		   changed_at = excluded.changed_at, last_error = ''`,
+		   changed_at = excluded.changed_at, last_error = '', fixed = 0`,
 		p.Target, p.Seq, assumed, now)
 	if err != nil {
 		return 0, err

@@ -33,6 +33,10 @@ type Entry struct {
 	LevelState stock.State
 	Basis      stock.Order
 
+	// Fixed rows send Wanted whatever the level is now: a full run may have taken
+	// from the target what it had accepted, and nobody has approved another figure.
+	Fixed bool
+
 	State      RowState
 	Reason     string // for Blocked and Rejected
 	Plan       int64  // Plan.Seq
@@ -58,6 +62,7 @@ type Held struct {
 	Observed   *stock.Quantity // the last figure that was read from it; nil with ObservedAt: it does not know the key
 	ObservedAt int64           // epoch ms; 0: never
 	Verified   bool            // the figure was read, and is the one that it should be
+	Reason     string          // why the target does not know the key, in its words
 
 	// ReadLast tells that Observed is the later of the two. It is the order in
 	// which they were stored: a clock that is set back must not turn it round.

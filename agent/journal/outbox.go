@@ -47,14 +47,14 @@ func (j *Journal) NextTry(ctx context.Context, target string) (int64, error) {
 }
 
 const selectEntry = `SELECT product, key, wanted, level, level_state, basis, state, reason, plan, revision,
-	attempts, mismatches, next_try, sent_at, changed_at, last_error FROM outbox WHERE target = ?`
+	attempts, mismatches, next_try, sent_at, changed_at, last_error, fixed FROM outbox WHERE target = ?`
 
 func scanEntry(rows *sql.Rows, target string) (Entry, error) {
 	e := Entry{Target: target}
 	var basis string
 	var next sql.NullInt64
 	err := rows.Scan(&e.Product, &e.Key, &e.Wanted, &e.Level, &e.LevelState, &basis, &e.State, &e.Reason, &e.Plan,
-		&e.Revision, &e.Attempts, &e.Mismatches, &next, &e.SentAt, &e.ChangedAt, &e.LastError)
+		&e.Revision, &e.Attempts, &e.Mismatches, &next, &e.SentAt, &e.ChangedAt, &e.LastError, &e.Fixed)
 	if err != nil {
 		return e, err
 	}

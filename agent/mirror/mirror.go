@@ -57,6 +57,7 @@ type Mirror struct {
 
 	bulk  atomic.Bool           // the file is set up for loading much
 	facts atomic.Pointer[facts] // what readers need without waiting for a writer
+	heard sync.Map              // source of reserves → when it was last heard, epoch ms
 }
 
 // facts are the shop's few facts, replaced as a whole.

@@ -18,7 +18,9 @@ const rowPage = 500
 
 const rowQuery = `SELECT p.text, p.listed, p.type, p.name, p.parent, p.code, p.article, p.barcodes, p.measure,
 	p.created, p.updated, p.cloud, p.cloud_at, p.id,
-	l.quantity, l.state, l.reason, l.as_of, l.number, l.last_key, l.outside, l.late, d.text, t.name
+	l.quantity, l.state, l.reason, l.as_of, l.number, l.last_key, l.outside, l.late, d.text, t.name,
+	(SELECT sum(v.quantity) FROM reserve v WHERE v.product = p.id),
+	(SELECT min(s.at) FROM reserve v JOIN reserve_source s ON s.id = v.source WHERE v.product = p.id)
 	FROM product p LEFT JOIN level l ON l.product = p.id
 	LEFT JOIN device d ON d.id = l.device LEFT JOIN document_type t ON t.id = l.type`
 
@@ -85,13 +87,15 @@ func (m *Mirror) rows(ctx context.Context, keep func(id string, row *Row) bool, 
 			id                                     int64
 			barcodes                               string
 			cloud, quantity, asOf, number, outside sql.NullInt64
+			reserved, reservedAt                   sql.NullInt64
 			state, reason, device, kind            sql.NullString
 			late                                   sql.NullBool
 			key                                    any
 		)
 		err := rows.Scan(&r.ID, &listed, &r.Type, &r.Name, &r.Parent, &r.Code, &r.Article, &barcodes, &r.Measure,
 			&r.Created, &r.Updated, &cloud, &r.CloudAt, &id,
-			&quantity, &state, &reason, &asOf, &number, &key, &outside, &late, &device, &kind)
+			&quantity, &state, &reason, &asOf, &number, &key, &outside, &late, &device, &kind,
+			&reserved, &reservedAt)
 		if err != nil {
 			return err
 		}
@@ -100,6 +104,7 @@ func (m *Mirror) rows(ctx context.Context, keep func(id string, row *Row) bool, 
 			r.Barcodes = strings.Split(barcodes, "\n")
 		}
 		r.Cloud, r.HasCloud = stock.Quantity(cloud.Int64), cloud.Valid
+		r.Reserved, r.ReservedAt = stock.Quantity(reserved.Int64), reservedAt.Int64
 		for i := range sweeps {
 			if sweeps[i].has(id) {
 				r.CloudAt = max(r.CloudAt, sweeps[i].at)
@@ -225,8 +230,10 @@ func (m *Mirror) Counts(ctx context.Context) (Counts, error) {
 	err := m.db.Read().QueryRowContext(ctx, `SELECT
 		(SELECT count(*) FROM product WHERE listed = 1), (SELECT count(*) FROM product WHERE listed = 0),
 		(SELECT count(*) FROM document), (SELECT ifnull(sum(count), 0) FROM segment), (SELECT count(*) FROM quarantine),
-		(SELECT count(*) FROM device WHERE text <> ''), (SELECT count(*) FROM stale)`).
-		Scan(&c.Products, &c.Deleted, &c.Documents, &c.Movements, &c.Quarantine, &c.Devices, &c.Stale)
+		(SELECT count(*) FROM device WHERE text <> ''), (SELECT count(*) FROM stale),
+		(SELECT count(*) FROM product p JOIN level l ON l.product = p.id
+		 WHERE p.listed = 1 AND p.cloud <> l.quantity AND l.state IN (?, ?))`, stock.Known, stock.Assumed).
+		Scan(&c.Products, &c.Deleted, &c.Documents, &c.Movements, &c.Quarantine, &c.Devices, &c.Stale, &c.Drift)
 	if err != nil {
 		return Counts{}, fmt.Errorf("cannot count: %w", err)
 	}

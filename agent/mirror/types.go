@@ -134,6 +134,9 @@ type Row struct {
 	Deleted bool // gone from the catalogue, or never in it
 	Level   stock.Level
 	CloudAt int64 // when Product.Cloud was read, epoch ms
+
+	Reserved   stock.Quantity // ordered and not yet taken away, over all sources
+	ReservedAt int64          // when the oldest of them was heard, epoch ms, up to 15 minutes behind; 0: none knows the product
 }
 
 // Query selects rows, in the order of the product's id.
@@ -154,6 +157,7 @@ type Counts struct {
 	Quarantine int
 	Devices    int
 	Stale      int                 // products whose level waits for Fold
+	Drift      int                 // products whose level is not the cloud's figure
 	States     map[stock.State]int // of the products in the catalogue
 }
 

@@ -18,6 +18,10 @@ const (
 	// disabled.
 	refusedPause = 30 * time.Minute
 
+	// lookAgain is the pause before a target is looked at again that waits for
+	// something on our side.
+	lookAgain = time.Minute
+
 	// far is how far ahead a time may lie before the clock is taken to have been
 	// set back.
 	far = 2 * waitMost

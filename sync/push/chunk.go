@@ -13,6 +13,16 @@ import (
 type job struct {
 	entry journal.Entry
 	want  stock.Quantity
+	maybe *stock.Quantity // a figure that was sent before, and may have arrived
+}
+
+func newJob(entry *journal.Entry, want stock.Quantity) job {
+	j := job{entry: *entry, want: want}
+	if entry.State == journal.Sent {
+		q := entry.Wanted
+		j.maybe = &q
+	}
+	return j
 }
 
 // deliverChunk takes some due rows as far as they come now. Every change of
@@ -21,9 +31,21 @@ type job struct {
 func (e *Engine) deliverChunk(ctx context.Context, r *run, products []string) error {
 	var check, send []job
 	var blocked []journal.Entry
+	var doubts []journal.Held
+	var held map[string]*journal.Held // only while the reserves are old
+	if r.reserves.Old {
+		var err error
+		if held, err = e.journal.HeldOf(ctx, r.Name, products); err != nil {
+			return err
+		}
+	}
 	keys := make(map[string]bool, len(products))
 	err := e.eachEntry(ctx, r.lane, products, func(entry *journal.Entry) error {
 		want, reason, err := e.current(ctx, r.lane, entry)
+		if reason == "" && r.reserves.Old && !entry.Fixed {
+			from, known := held[entry.Product].Figure()
+			reason = r.reserves.againstRaising(from, known, want)
+		}
 		if keys[entry.Key] {
 			reason = "the key belongs to another product, too"
 		}
@@ -32,19 +54,22 @@ func (e *Engine) deliverChunk(ctx context.Context, r *run, products []string) er
 		case err != nil:
 			return err
 		case reason != "":
+			if entry.State == journal.Sent {
+				doubts = append(doubts, doubt(entry, e.millis()))
+			}
 			r.rest(entry, journal.Blocked, reason)
 			blocked = append(blocked, *entry)
 		case r.traits.Reads && (entry.State == journal.Sent || entry.State == journal.Accepted):
-			check = append(check, job{*entry, want}) // it may have arrived: look first
+			check = append(check, newJob(entry, want)) // it may have arrived: look first
 		default:
-			send = append(send, job{*entry, want})
+			send = append(send, newJob(entry, want))
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	if _, err := e.record(ctx, r, blocked, nil); err != nil {
+	if _, err := e.record(ctx, r, blocked, doubts); err != nil {
 		return err
 	}
 	again, err := e.readBack(ctx, r, check, true)
@@ -57,6 +82,13 @@ func (e *Engine) deliverChunk(ctx context.Context, r *run, products []string) er
 	}
 	_, err = e.readBack(ctx, r, accepted, false)
 	return err
+}
+
+// doubt is what is known of a figure that was sent and neither confirmed nor
+// refused, when the row is given up: nothing. The older figure must not be taken
+// for what the target holds.
+func doubt(entry *journal.Entry, now int64) journal.Held {
+	return journal.Held{Target: entry.Target, Product: entry.Product, Key: entry.Key, AcceptedAt: now}
 }
 
 // record stores what became of rows, also when ctx has ended in between: what
@@ -89,7 +121,7 @@ func (e *Engine) wrote(ctx context.Context, r *run, entry *journal.Entry) error 
 // callFailed deals with a call that may succeed later, or that shut us out: the
 // target is left alone for a while. It returns when to try again (epoch ms).
 func (e *Engine) callFailed(r *run, v verdict, err error) int64 {
-	r.stopped = true
+	r.stopped, r.waits = true, ""
 	now := e.millis()
 	r.facts.LastError, r.facts.LastErrorAt = err.Error(), now
 	r.report.Reason = err.Error()

@@ -16,7 +16,7 @@ import (
 // What covers a row: a known level always, because a person (or the policy) said
 // that this product is to be kept in step. An assumed level only when the row
 // was approved as assumed and the figure rests on the same assumption still: see
-// sameAssumption.
+// sameAssumption. A fixed row stands for its own figure.
 func (e *Engine) current(ctx context.Context, l *lane, entry *journal.Entry) (want stock.Quantity, reason string, err error) {
 	row, err := e.levels.Row(ctx, entry.Product)
 	switch {
@@ -33,6 +33,9 @@ func (e *Engine) current(ctx context.Context, l *lane, entry *journal.Entry) (wa
 		return 0, "the product has no key at the target any more: " + why, nil
 	case key != entry.Key:
 		return 0, fmt.Sprintf("the product's key at the target is now %q, it was %q", key, entry.Key), nil
+	}
+	if entry.Fixed {
+		return entry.Wanted, "", nil
 	}
 	level := row.Level
 	switch level.State {
@@ -51,7 +54,7 @@ func (e *Engine) current(ctx context.Context, l *lane, entry *journal.Entry) (wa
 	default:
 		return 0, fmt.Sprintf("the level is not known any more (%s)", level.Reason), nil
 	}
-	return l.figure(level.Quantity), "", nil
+	return l.want(&row), "", nil
 }
 
 // sameAssumption tells whether an assumed level is what was approved, moved by
@@ -106,7 +109,7 @@ func (e *Engine) holdBack(ctx context.Context, r *run, due []string) ([]string, 
 			return err
 		}
 		from, known := held[entry.Product].Figure()
-		if want <= 0 && r.figure(entry.Level) > 0 && (!known || from > 0) {
+		if want <= 0 && entry.Wanted > 0 && (!known || from > 0) {
 			fallen[entry.Product] = true
 		}
 		return nil

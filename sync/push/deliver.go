@@ -1,10 +1,13 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
 
 	"ostatok/agent/journal"
@@ -15,9 +18,6 @@ const (
 	// when the target takes fewer at a time: on a cheap card every step costs up
 	// to 50 ms and wears it.
 	chunkRows = 50
-
-	// refreshEvery is how old the mirror may become during a long delivery.
-	refreshEvery = time.Minute
 
 	// splitsMost bounds the calls that are spent in one delivery on finding the
 	// rows for which a target refuses a whole batch.
@@ -51,7 +51,11 @@ type run struct {
 	success bool
 	stopped bool // the target is not to be called any more in this run
 
-	noted []notedRow // rows that came to rest refused, for one event
+	reserves ReserveState
+
+	noted       []notedRow       // the first rows that came to rest refused, for one event
+	overwritten []overwrittenRow // the first figures that were not what was believed
+	overwrites  int              // how many there were
 }
 
 type notedRow struct {
@@ -60,25 +64,37 @@ type notedRow struct {
 	Reason  string `json:"reason"`
 }
 
-// Deliver sends what is due in the outbox, target by target, and reads back what
-// can be read. Documents are pulled first and each figure is computed anew. What
-// a target answers is in the Delivery and in the outbox; the error is about our
-// own side: the mirror could not be refreshed or read, the journal not written,
-// the context ended.
-func (e *Engine) Deliver(ctx context.Context) (Delivery, error) {
-	e.delivering.Lock()
-	defer e.delivering.Unlock()
-	e.refreshedAt = time.Time{} // whatever was pulled before may be old
-	d := Delivery{Targets: make([]TargetDelivery, len(e.lanes))}
-	var errs []error
-	for i, l := range e.lanes {
-		d.Targets[i].Target = l.Name
-		if err := e.deliver(ctx, l, &d.Targets[i]); err != nil {
-			if d.Targets[i].Reason == "" {
-				d.Targets[i].Reason = err.Error()
+// Deliver sends what is due in the outbox to the named targets, or to all when none
+// is named, side by side, and reads back what can be read; it returns when the
+// slowest of them is done. Documents are pulled first and each figure is computed
+// anew. What a target answers is in the Delivery and in the outbox; the error is
+// about our own side: the mirror could not be refreshed or read, the journal not
+// written, the context ended, or it is ErrNoTarget.
+func (e *Engine) Deliver(ctx context.Context, targets ...string) (Delivery, error) {
+	lanes := e.lanes
+	if len(targets) > 0 {
+		lanes = make([]*lane, len(targets))
+		for i, name := range targets {
+			l, err := e.lane(name)
+			if err != nil {
+				return Delivery{}, err
 			}
-			errs = append(errs, fmt.Errorf("cannot deliver to %s: %w", l.Name, err))
+			lanes[i] = l
 		}
+	}
+	d := Delivery{Targets: make([]TargetDelivery, len(lanes))}
+	errs := make([]error, len(lanes))
+	e.sideBySide(ctx, len(lanes), func(ctx context.Context, i int) {
+		l, report := lanes[i], &d.Targets[i]
+		report.Target = l.Name
+		if err := e.deliver(ctx, l, report); err != nil {
+			if report.Reason == "" {
+				report.Reason = err.Error()
+			}
+			errs[i] = fmt.Errorf("cannot deliver to %s: %w", l.Name, err)
+		}
+	})
+	for _, l := range lanes {
 		next, err := e.nextTry(ctx, l)
 		if err != nil {
 			errs = append(errs, err)
@@ -90,19 +106,54 @@ func (e *Engine) Deliver(ctx context.Context) (Delivery, error) {
 	return d, errors.Join(errs...)
 }
 
+// sideBySide runs fn for 0 … n−1, each in a goroutine of its own, and returns when
+// all have ended. A panic in one of them ends the others and is the caller's, as
+// if it had called fn itself.
+func (e *Engine) sideBySide(ctx context.Context, n int, fn func(ctx context.Context, i int)) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	var first sync.Once
+	var fault any
+	for i := range n {
+		wg.Go(func() {
+			defer func() {
+				if f := recover(); f != nil {
+					first.Do(func() {
+						fault = f
+						e.log.Error().Interface("panic", f).Bytes("stack", debug.Stack()).Msg("delivery panicked")
+					})
+					cancel()
+				}
+			}()
+			fn(ctx, i)
+		})
+	}
+	wg.Wait()
+	if fault != nil {
+		panic(fault)
+	}
+}
+
 func (e *Engine) deliver(ctx context.Context, l *lane, report *TargetDelivery) error {
 	if l.Policy == Off {
 		report.Reason = "writing is off"
 		return nil
 	}
-	l.busy.Lock()
-	defer l.busy.Unlock()
+	if err := l.turn.take(ctx); err != nil {
+		return err
+	}
+	defer l.turn.give()
+	if l.full.Load() {
+		report.Reason = ErrFullRun.Error()
+		return nil
+	}
 	facts, err := e.journal.Target(ctx, l.Name)
 	if err != nil {
 		return err
 	}
 	if until, yes := l.paused(e.millis()); yes {
-		report.Reason = facts.Blocked
+		report.Reason = cmp.Or(facts.Blocked, l.waits)
 		if report.Reason == "" {
 			report.Reason = fmt.Sprintf("waits until %s after: %s",
 				time.UnixMilli(until).UTC().Format(time.TimeOnly), facts.LastError)
@@ -120,13 +171,23 @@ func (e *Engine) deliver(ctx context.Context, l *lane, report *TargetDelivery) e
 	}
 	e.at("refreshed")
 	r := &run{lane: l, facts: facts, report: report}
+	if e.waitForReserves(ctx, r) {
+		return nil
+	}
 	if due, err = e.holdBack(ctx, r, due); err != nil {
 		return err
 	}
 	size := max(chunkRows, l.traits.Batch)
 	for chunk := range slices.Chunk(due, size) {
+		if l.full.Load() { // it waits for us, and what is left is due after it
+			report.Reason = ErrFullRun.Error()
+			break
+		}
 		if err = e.refresh(ctx); err != nil {
 			report.Reason = err.Error()
+			break
+		}
+		if e.waitForReserves(ctx, r) {
 			break
 		}
 		if err = e.deliverChunk(ctx, r, chunk); err != nil || r.stopped {
@@ -134,24 +195,6 @@ func (e *Engine) deliver(ctx context.Context, l *lane, report *TargetDelivery) e
 		}
 	}
 	return errors.Join(err, e.finish(context.WithoutCancel(ctx), r))
-}
-
-// refresh pulls documents unless that was done less than a minute ago. A figure
-// that is computed without the last documents would undo their sales.
-func (e *Engine) refresh(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	now := e.now()
-	age := now.Sub(e.refreshedAt)
-	if e.o.Refresh == nil || (!e.refreshedAt.IsZero() && age >= 0 && age < refreshEvery) {
-		return nil
-	}
-	if err := e.o.Refresh(ctx); err != nil {
-		return fmt.Errorf("nothing is sent because the newest documents could not be had: %w", err)
-	}
-	e.refreshedAt = e.now()
-	return nil
 }
 
 // finish stores what is to be remembered of the target and tells people what
@@ -176,6 +219,9 @@ func (e *Engine) finish(ctx context.Context, r *run) error {
 		errs = append(errs, e.event(ctx, "rows_refused", journal.Warning,
 			fmt.Sprintf("%d figures for %s were rejected or blocked", r.report.Rejected+r.report.Blocked, r.Name),
 			map[string]any{"target": r.Name, "rejected": r.report.Rejected, "blocked": r.report.Blocked, "first": r.noted}))
+	}
+	if r.overwrites > 0 {
+		errs = append(errs, e.overwrote(ctx, r))
 	}
 	errs = append(errs, e.journal.SetTarget(ctx, r.facts))
 	return errors.Join(errs...)

@@ -1,6 +1,7 @@
 package push
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -24,13 +25,16 @@ func (e *Engine) Plan(ctx context.Context, name string) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	l.busy.Lock()
-	defer l.busy.Unlock()
+	if err := l.turn.take(ctx); err != nil {
+		return Plan{}, err
+	}
+	defer l.turn.give()
 	cards, err := e.survey(ctx, l)
 	if err != nil {
 		return Plan{}, err
 	}
-	if l.traits.Reads {
+	// What a full run has written so far is neither the old figures nor the new.
+	if l.traits.Reads && !l.full.Load() {
 		read, err := e.observe(ctx, l, cards)
 		if err != nil {
 			return Plan{}, err
@@ -41,11 +45,12 @@ func (e *Engine) Plan(ctx context.Context, name string) (Plan, error) {
 			}
 		}
 	}
-	guards := e.readiness(ctx)
+	reserves := e.reserves(ctx, l)
+	guards := append(e.readiness(ctx), reserves.guards()...)
 
 	e.deciding.Lock()
 	defer e.deciding.Unlock()
-	p, err := e.compare(ctx, l, cards)
+	p, err := e.compare(ctx, l, cards, reserves)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -90,7 +95,7 @@ func (e *Engine) store(ctx context.Context, l *lane, p Plan) (Plan, error) {
 
 // compare makes the plan: one row for each figure that the target is not known
 // to hold. Levels that are not known are never rows.
-func (e *Engine) compare(ctx context.Context, l *lane, cards []card) (Plan, error) {
+func (e *Engine) compare(ctx context.Context, l *lane, cards []card, reserves ReserveState) (Plan, error) {
 	held, err := e.journal.Held(ctx, l.Name)
 	if err != nil {
 		return Plan{}, err
@@ -130,12 +135,12 @@ func (e *Engine) compare(ctx context.Context, l *lane, cards []card) (Plan, erro
 		if c.shownAt != 0 && (h == nil || c.shownAt > h.At()) {
 			if !known || from != c.shown {
 				facts = append(facts, observed(l.Name, c.product,
-					target.Observation{Key: c.key, Quantity: c.shown, Found: true, At: c.shownAt}, c.want, c.shownAt))
+					target.Observation{Key: c.key, Quantity: c.shown, Found: true}, c.want, c.shownAt))
 			}
 			from, known = c.shown, true
 		} else if h.Missing() {
 			p.Counts.Matched--
-			p.Unmatched = append(p.Unmatched, Unmatched{Product: c.product, Reason: fmt.Sprintf("the target does not know the key %q", c.key)})
+			p.Unmatched = append(p.Unmatched, Unmatched{Product: c.product, Reason: cmp.Or(h.Reason, fmt.Sprintf("the target does not know the key %q", c.key))})
 			continue
 		}
 		if known && from == c.want {
@@ -149,6 +154,10 @@ func (e *Engine) compare(ctx context.Context, l *lane, cards []card) (Plan, erro
 		if queued && refused(&entry, c) {
 			p.Counts.Refused++
 			p.Unmatched = append(p.Unmatched, Unmatched{Product: c.product, Reason: string(entry.State) + ": " + entry.Reason})
+			continue
+		}
+		if reason := reserves.againstRaising(from, known, c.want); reason != "" {
+			p.Unmatched = append(p.Unmatched, Unmatched{Product: c.product, Reason: reason})
 			continue
 		}
 		row := rowOf(c)
@@ -234,15 +243,15 @@ func contentID(name string, rows []PlanRow) string {
 	return hex.EncodeToString(hash.Sum(nil))[:12]
 }
 
-// observed is an observation as the journal keeps it.
-func observed(name, product string, o target.Observation, want stock.Quantity, now int64) journal.Held {
-	h := journal.Held{Target: name, Product: product, Key: o.Key, ObservedAt: o.At}
-	if h.ObservedAt == 0 {
-		h.ObservedAt = now
-	}
+// observed is an observation as the journal keeps it. at (epoch ms) is of the
+// engine's clock: how old it has become is measured by that.
+func observed(name, product string, o target.Observation, want stock.Quantity, at int64) journal.Held {
+	h := journal.Held{Target: name, Product: product, Key: o.Key, ObservedAt: at}
 	if o.Found {
 		q := o.Quantity
 		h.Observed, h.Verified = &q, q == want
+	} else {
+		h.Reason = o.Reason
 	}
 	return h
 }

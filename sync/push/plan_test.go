@@ -337,3 +337,25 @@ func put(b *pushtest.Bench, n int, q stock.Quantity, state stock.State) {
 		b.Shop.Put(key, q, state)
 	}
 }
+
+// A target that tells nothing of a key is not asked for it at every plan.
+func TestUntoldKeyIsNotReadOverAndOver(t *testing.T) {
+	m := &mute{Memory: pushtest.NewMemory(readable, keys(1)...)}
+	b := pushtest.NewBench(t, push.TargetSetup{Kind: "keycrm", Target: m, Policy: push.Approve}, push.Options{})
+	b.Shop.Put("product-00", 5000, stock.Known)
+	for range 60 {
+		b.Plan()
+		b.Clock.Advance(time.Minute)
+	}
+	if _, reads := m.Calls(); reads != 4 {
+		t.Errorf("%d readings in an hour, want one in 15 minutes", reads)
+	}
+}
+
+// mute reads and tells nothing.
+type mute struct{ *pushtest.Memory }
+
+func (m *mute) Read(ctx context.Context, keys []string) ([]target.Observation, error) {
+	_, err := m.Memory.Read(ctx, keys)
+	return nil, err
+}

@@ -55,8 +55,13 @@ type TargetSetup struct {
 	Policy Policy // "" is Off
 
 	// Match gives a product's key at the target, or the reason why there is
-	// none: no mapping, several candidates. It must be pure.
+	// none: no mapping, several candidates. It is asked at every survey and every
+	// delivery, from several goroutines, so a table behind it may be replaced.
 	Match func(stock.Product) (key, reason string)
+
+	// Available targets get what can still be sold, the level less what is
+	// reserved, and never less than nothing: see Options.Reserves.
+	Available bool
 
 	// Shown tells what the mirror has already learned of the target's figure and
 	// when (epoch ms), so that it need not be read again: for the Evotor cloud
@@ -94,6 +99,11 @@ type Options struct {
 	// catalogue that shrank, a clock that is not trusted.
 	Ready func(context.Context) []Guard
 
+	// Reserves tells how far the reserves in the mirror can be relied on; it is
+	// asked before targets with Available are planned for or written to. Nil:
+	// always.
+	Reserves func(context.Context) ReserveState
+
 	// Refresh brings the mirror's documents up to date. It is called before a
 	// delivery and at least once a minute in a long one; when it fails nothing
 	// is delivered.
@@ -115,7 +125,8 @@ type Options struct {
 }
 
 // Engine plans and delivers. Its methods may be called from any goroutine;
-// deliveries to one target, and reading it for a plan, wait for each other.
+// deliveries to one target, and reading it for a plan, wait for each other, those
+// of different targets do not.
 type Engine struct {
 	levels   Levels
 	journal  *journal.Journal
@@ -124,12 +135,10 @@ type Engine struct {
 	now      func() time.Time
 	log      zerolog.Logger
 	deciding sync.Mutex // a plan is compared and stored, or decided on, as one step
+	pulls    pulls
 
-	delivering  sync.Mutex
-	refreshedAt time.Time // guarded by delivering
-
-	// at is set by tests only: it is called between the steps of a delivery and
-	// may panic to play a power cut.
+	// at is set by tests only: it is called between the steps of a delivery, by
+	// the lanes side by side, and may panic to play a power cut.
 	at func(step string)
 }
 
@@ -137,10 +146,15 @@ type Engine struct {
 type lane struct {
 	TargetSetup
 	traits target.Traits
-	busy   sync.Mutex // one reader or writer of the target at a time
+	turn   turn        // one reader or writer of the target at a time
+	full   atomic.Bool // a full run has the target
 
 	pausedUntil atomic.Int64 // epoch ms; nothing is sent before
-	failures    int          // calls in a row that failed and may pass; guarded by busy
+
+	// Guarded by turn.
+	failures int              // calls in a row that failed and may pass
+	waits    string           // what it pauses for, when that is not the target's doing
+	looked   map[string]int64 // product → when it was last read without news, epoch ms
 }
 
 // ErrNoTarget says that no target of that name is configured.
@@ -174,11 +188,12 @@ func New(levels Levels, j *journal.Journal, targets []TargetSetup, o Options) *E
 		o.Random = rand.Float64
 	}
 	e := &Engine{levels: levels, journal: j, o: o, now: o.Now, log: o.Log, at: func(string) {}}
+	e.pulls.turn = newTurn()
 	for _, setup := range targets {
 		if setup.Policy == "" {
 			setup.Policy = Off
 		}
-		l := &lane{TargetSetup: setup, traits: setup.Target.Traits()}
+		l := &lane{TargetSetup: setup, traits: setup.Target.Traits(), turn: newTurn(), looked: make(map[string]int64)}
 		l.traits.Batch = max(l.traits.Batch, 1)
 		if l.traits.ReadBatch <= 0 {
 			l.traits.ReadBatch = l.traits.Batch

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"ostatok/agent/journal"
+	"ostatok/agent/stock"
 	"ostatok/sync/rest"
 	"ostatok/sync/target"
 )
@@ -17,10 +18,11 @@ var errUntold = errors.New("the target said nothing about this row")
 type parcel struct {
 	jobs    []job
 	byKey   map[string]int
-	fate    []error // why the job failed, nil while it has not
-	done    []bool  // the job was answered, or failed
-	whole   []bool  // … by an error of the whole call
-	retryAt int64   // for jobs of a failed call, epoch ms
+	fate    []error           // why the job failed, nil while it has not
+	done    []bool            // the job was answered, or failed
+	whole   []bool            // … by an error of the whole call
+	before  []*stock.Quantity // what the target says that it held
+	retryAt int64             // for jobs of a failed call, epoch ms
 }
 
 // send writes the jobs' figures and returns those that the target accepted.
@@ -33,7 +35,8 @@ func (e *Engine) send(ctx context.Context, r *run, jobs []job) (accepted []job, 
 	}
 	e.at("marked")
 	p := &parcel{jobs: jobs, byKey: make(map[string]int, len(jobs)),
-		fate: make([]error, len(jobs)), done: make([]bool, len(jobs)), whole: make([]bool, len(jobs))}
+		fate: make([]error, len(jobs)), done: make([]bool, len(jobs)), whole: make([]bool, len(jobs)),
+		before: make([]*stock.Quantity, len(jobs))}
 	rows := make([]target.Row, len(jobs))
 	for i := range jobs {
 		p.byKey[jobs[i].entry.Key] = i
@@ -100,7 +103,7 @@ func (e *Engine) write(ctx context.Context, r *run, p *parcel, rows []target.Row
 			continue
 		}
 		answered[o.Key] = true
-		p.done[i], p.fate[i] = true, o.Err
+		p.done[i], p.fate[i], p.before[i] = true, o.Err, o.Before
 		if o.Err == nil {
 			r.success = true
 		} else if judge(o.Err, false) == shut && !r.stopped {
@@ -158,6 +161,10 @@ func (e *Engine) settle(ctx context.Context, r *run, p *parcel) (accepted []job,
 	if err := e.allForbidden(ctx, r, p); err != nil {
 		return nil, err
 	}
+	surprised, err := e.surprised(ctx, r, p)
+	if err != nil {
+		return nil, err
+	}
 	now := e.millis()
 	var entries []journal.Entry
 	var held []journal.Held
@@ -172,6 +179,9 @@ func (e *Engine) settle(ctx context.Context, r *run, p *parcel) (accepted []job,
 			}
 		case p.fate[i] != nil:
 			e.rowFailed(r, entry, p.fate[i], p.whole[i], max(p.retryAt, now))
+			if j.maybe != nil && entry.State == journal.Rejected {
+				held = append(held, doubt(entry, now))
+			}
 		default:
 			if err := e.wrote(ctx, r, entry); err != nil {
 				failed = errors.Join(failed, err) // stays sent: read and noted in the next run
@@ -184,7 +194,9 @@ func (e *Engine) settle(ctx context.Context, r *run, p *parcel) (accepted []job,
 			}
 			q := entry.Wanted
 			held = append(held, journal.Held{Target: r.Name, Product: entry.Product, Key: entry.Key, Accepted: &q, AcceptedAt: now})
-			accepted = append(accepted, *j)
+			if !surprised[entry.Product] { // else it is read after the next pull
+				accepted = append(accepted, *j)
+			}
 		}
 		entries = append(entries, *entry)
 	}

@@ -53,6 +53,9 @@ func (e *Engine) nextTry(ctx context.Context, l *lane) (int64, error) {
 	if err != nil || next == 0 {
 		return 0, err
 	}
+	if l.full.Load() { // its end wakes nobody
+		next = max(next, e.millis()+lookAgain.Milliseconds())
+	}
 	return max(next, l.pausedUntil.Load()), nil
 }
 

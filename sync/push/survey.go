@@ -23,6 +23,22 @@ type card struct {
 	shownAt int64          // 0: nothing
 }
 
+// card is one product as the target sees it.
+func (l *lane) card(row *mirror.Row) card {
+	c := card{product: row.ID, code: row.Code, name: row.Name, level: row.Level}
+	c.key, c.reason = l.Match(row.Product)
+	if c.key == "" && c.reason == "" {
+		c.reason = "has no key at the target"
+	}
+	if c.reason != "" {
+		c.key = ""
+	}
+	if c.level.Valued() {
+		c.want = l.want(row)
+	}
+	return c
+}
+
 // survey lists the products of the catalogue that have stock, with their keys at
 // the target, by product id.
 func (e *Engine) survey(ctx context.Context, l *lane) ([]card, error) {
@@ -35,17 +51,7 @@ func (e *Engine) survey(ctx context.Context, l *lane) ([]card, error) {
 		if row.Deleted || row.Service() {
 			continue
 		}
-		c := card{product: row.ID, code: row.Code, name: row.Name, level: row.Level}
-		c.key, c.reason = l.Match(row.Product)
-		if c.key == "" && c.reason == "" {
-			c.reason = "has no key at the target"
-		}
-		if c.reason != "" {
-			c.key = ""
-		}
-		if c.level.Valued() {
-			c.want = l.figure(c.level.Quantity)
-		}
+		c := l.card(&row)
 		if l.Shown != nil {
 			if q, at, ok := l.Shown(row); ok {
 				c.shown, c.shownAt = q, at
@@ -83,7 +89,7 @@ func (e *Engine) observe(ctx context.Context, l *lane, cards []card) (read int, 
 	var keys []string
 	for i := range cards {
 		c := &cards[i]
-		if c.reason == "" && c.level.Valued() && e.worthReading(c, held[c.product], now) {
+		if c.reason == "" && c.level.Valued() && e.worthReading(l, c, held[c.product], now) {
 			byKey[c.key] = c
 			keys = append(keys, c.key)
 		}
@@ -102,7 +108,10 @@ func (e *Engine) observe(ctx context.Context, l *lane, cards []card) (read int, 
 			parts = append(parts, part[:half], part[half:])
 			continue
 		default:
-			seen = []target.Observation{{Key: part[0]}}
+			seen = []target.Observation{{Key: part[0], Reason: err.Error()}}
+		}
+		for _, key := range part { // also of those that the target tells nothing of
+			l.looked[byKey[key].product] = now
 		}
 		var list []journal.Held
 		for _, o := range seen {
@@ -110,9 +119,12 @@ func (e *Engine) observe(ctx context.Context, l *lane, cards []card) (read int, 
 			if c == nil {
 				continue
 			}
-			if fact := observed(l.Name, c.product, o, c.want, now); !e.noted(held[c.product], &fact, now) {
-				list = append(list, fact)
+			fact := observed(l.Name, c.product, o, c.want, now)
+			if e.noted(held[c.product], &fact, now) {
+				continue
 			}
+			delete(l.looked, c.product)
+			list = append(list, fact)
 		}
 		if _, err := e.journal.Record(ctx, l.Name, nil, list); err != nil {
 			return read, err
@@ -125,15 +137,17 @@ func (e *Engine) observe(ctx context.Context, l *lane, cards []card) (read int, 
 // noted tells whether the journal has the same observation already: a plan that
 // waits for days must not wear out the card with what nobody changed.
 func (e *Engine) noted(h, fact *journal.Held, now int64) bool {
-	if h == nil || h.Key != fact.Key || h.Observed == nil || fact.Observed == nil || h.Verified != fact.Verified {
+	if h == nil || h.Key != fact.Key || !h.ReadLast || h.Verified != fact.Verified || h.Reason != fact.Reason {
 		return false
 	}
-	figure, known := h.Figure()
+	if (h.Observed == nil) != (fact.Observed == nil) || h.Observed != nil && *h.Observed != *fact.Observed {
+		return false
+	}
 	age := now - h.ObservedAt
-	return known && figure == *fact.Observed && *h.Observed == *fact.Observed && age >= 0 && age < e.o.ReadEvery.Milliseconds()
+	return age >= 0 && age < e.o.ReadEvery.Milliseconds()
 }
 
-func (e *Engine) worthReading(c *card, h *journal.Held, now int64) bool {
+func (e *Engine) worthReading(l *lane, c *card, h *journal.Held, now int64) bool {
 	if h == nil || h.Key != c.key {
 		h = &journal.Held{}
 	}
@@ -143,11 +157,12 @@ func (e *Engine) worthReading(c *card, h *journal.Held, now int64) bool {
 		figure, known, at = c.shown, true, c.shownAt
 	}
 	age := now - at
-	if at == 0 || age < 0 { // the clock was set back: nobody knows how old it is
-		return true
-	}
+	stale := at == 0 || age < 0 // the clock was set back: nobody knows how old it is
 	if known && figure == c.want {
-		return age >= e.o.ReadEvery.Milliseconds()
+		return stale || age >= e.o.ReadEvery.Milliseconds()
 	}
-	return age >= readAgain
+	if looked := now - l.looked[c.product]; looked >= 0 && looked < readAgain {
+		return false
+	}
+	return stale || age >= readAgain
 }

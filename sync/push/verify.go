@@ -72,14 +72,14 @@ func (e *Engine) compareBack(ctx context.Context, r *run, part []job, seen []tar
 			r.report.Delayed++
 			rows = append(rows, entry)
 		case entry.State == journal.Sent || entry.Wanted != j.want:
-			again = append(again, job{entry, j.want}) // it never arrived, or is old
+			again = append(again, job{entry: entry, want: j.want}) // it never arrived, or is old
 		case entry.Mismatches+1 >= mismatchesMost:
 			entry.Mismatches++
 			r.rest(&entry, journal.Blocked, "the target accepts the figure and does not hold it: "+mismatch(told, o, entry.Wanted))
 			rows = append(rows, entry)
 		default:
 			entry.Mismatches++
-			again = append(again, job{entry, j.want})
+			again = append(again, job{entry: entry, want: j.want})
 		}
 	}
 	if _, err := e.record(ctx, r, rows, held); err != nil {
@@ -90,6 +90,9 @@ func (e *Engine) compareBack(ctx context.Context, r *run, part []job, seen []tar
 }
 
 func mismatch(told bool, o target.Observation, sent stock.Quantity) string {
+	if told && !o.Found && o.Reason != "" {
+		return fmt.Sprintf("%s, %s was sent", o.Reason, sent)
+	}
 	if !told || !o.Found {
 		return fmt.Sprintf("it does not know the key, %s was sent", sent)
 	}

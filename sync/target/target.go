@@ -49,7 +49,8 @@ type Observation struct {
 	Key      string
 	Quantity stock.Quantity // thousandths; meaningful when Found
 	Found    bool
-	At       int64 // when it was read, epoch ms UTC
+	At       int64  // when it was read, epoch ms UTC by the target's clock; not relied on
+	Reason   string // why it is not found, for people; "" is just that the key is not known
 }
 
 // Traits is what a target can do.

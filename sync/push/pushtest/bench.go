@@ -48,10 +48,14 @@ type Bench struct {
 	Options push.Options
 	Own     []Written // what the mirror was told of our own writes
 
-	t    testing.TB
-	dir  string
-	seam func(name string) // called at every step out of the engine
+	t     testing.TB
+	dir   string
+	seam  func(name string) // called at every step out of the engine
+	calls calls
 }
+
+// calls is what the engine asked of the target.
+type calls struct{ reads, read, writes int }
 
 // Written is one own figure that the mirror was told of.
 type Written struct {
@@ -251,6 +255,8 @@ type seamed struct {
 }
 
 func (s seamed) Read(ctx context.Context, keys []string) ([]target.Observation, error) {
+	s.b.calls.reads++
+	s.b.calls.read += len(keys)
 	s.b.seam("before reading")
 	seen, err := s.Target.Read(ctx, keys)
 	s.b.seam("after reading")
@@ -258,6 +264,7 @@ func (s seamed) Read(ctx context.Context, keys []string) ([]target.Observation, 
 }
 
 func (s seamed) Write(ctx context.Context, rows []target.Row) ([]target.Outcome, error) {
+	s.b.calls.writes++
 	s.b.seam("before writing")
 	outcomes, err := s.Target.Write(ctx, rows)
 	s.b.seam("after writing")

@@ -23,8 +23,9 @@ type Memory struct {
 	reads  int
 
 	// Frozen targets accept figures and do not hold them; Strict ones refuse a
-	// whole call for one bad row. Set before use.
-	Frozen, Strict bool
+	// whole call for one bad row; Telling ones say what they held before. Set
+	// before use.
+	Frozen, Strict, Telling bool
 }
 
 // NewMemory returns a target with these traits that knows the keys and holds 0
@@ -80,13 +81,17 @@ func (m *Memory) Write(ctx context.Context, rows []target.Row) ([]target.Outcome
 	var outcomes []target.Outcome
 	for _, row := range rows {
 		err := m.refuse[row.Key]
+		var before *stock.Quantity
+		if q, held := m.holds[row.Key]; held && m.Telling {
+			before = &q
+		}
 		if err == nil {
 			m.writes = append(m.writes, row)
 			if !m.Frozen {
 				m.holds[row.Key] = row.Quantity
 			}
 		}
-		outcomes = append(outcomes, target.Outcome{Key: row.Key, Err: err})
+		outcomes = append(outcomes, target.Outcome{Key: row.Key, Err: err, Before: before})
 	}
 	return outcomes, nil
 }

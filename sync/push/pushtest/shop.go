@@ -71,6 +71,11 @@ func (s *Shop) move(row *mirror.Row, q stock.Quantity, rule stock.Rule) {
 	})
 }
 
+// Reserve says how much of a product is ordered and not yet taken away.
+func (s *Shop) Reserve(product string, q stock.Quantity, at int64) {
+	s.Edit(product, func(row *mirror.Row) { row.Reserved, row.ReservedAt = q, at })
+}
+
 // Edit changes a product's row as the catalogue may.
 func (s *Shop) Edit(product string, edit func(*mirror.Row)) {
 	s.mu.Lock()

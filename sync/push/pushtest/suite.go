@@ -43,10 +43,15 @@ func RunTarget(t *testing.T, open func(t *testing.T) Subject) {
 		{"off writes nothing", offWritesNothing},
 		{"nothing without approval", withoutApproval},
 		{"drift is found and mended", drift},
+		{"nothing to do costs nothing", idle},
+		{"a plan that waits is not read for", waiting},
+		{"what is reserved is not offered", reserved},
+		{"a full run sends what may be sent", fullRun},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, open(t)) })
 	}
 	t.Run("a crash at any step converges", func(t *testing.T) { crashes(t, open) })
+	t.Run("a crash at any step of a full run converges", func(t *testing.T) { fullCrashes(t, open) })
 }
 
 func bench(t *testing.T, s Subject, policy push.Policy) *Bench {
@@ -183,6 +188,16 @@ func outage(t *testing.T, s Subject) {
 		}
 		b.Deliver()
 		b.Clock.Advance(refreshAndMore)
+		rows := 0
+		for _, err := range b.Journal.Outbox(t.Context(), b.Setup.Name) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows++
+		}
+		if rows > 12 {
+			t.Fatalf("the outbox of 12 products has %d rows", rows)
+		}
 	}
 	if got, _ := s.Holds(s.Keys[0]); got != shown(s, 3*stock.Unit) {
 		t.Fatalf("the target took %v while it was down", got)
