@@ -1,10 +1,10 @@
 package keycrm
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"ostatok/agent/stock"
@@ -34,9 +34,9 @@ func DecodeChanges(body []byte) ([]Change, error) {
 	var err error
 	if jsontext.Value(body).Kind() == '{' {
 		rows = make([]wireChange, 1)
-		err = json.Unmarshal(body, &rows[0], tolerant()...)
+		err = json.Unmarshal(body, &rows[0])
 	} else {
-		err = json.Unmarshal(body, &rows, tolerant()...)
+		err = json.Unmarshal(body, &rows)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the stock webhook: %w", err)
@@ -108,7 +108,7 @@ func DecodeOrderEvent(body []byte) (OrderEvent, error) {
 			HasReserves jsontext.Value `json:"has_reserves"`
 		} `json:"context"`
 	}
-	if err := json.Unmarshal(body, &w, tolerant()...); err != nil {
+	if err := json.Unmarshal(body, &w); err != nil {
 		return OrderEvent{}, fmt.Errorf("cannot read the order webhook: %w", err)
 	}
 	id, err := integer(w.Context.ID)

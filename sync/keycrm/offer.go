@@ -2,12 +2,12 @@ package keycrm
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/big"
 	"strconv"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"ostatok/agent/stock"
@@ -99,7 +99,7 @@ type wireWarehouse struct {
 // be read.
 func decodeOffer(raw []byte) (o Offer) {
 	var w wireOffer
-	if err := json.Unmarshal(raw, &w, tolerant()...); err != nil {
+	if err := json.Unmarshal(raw, &w); err != nil {
 		return Offer{Err: fmt.Errorf("cannot read the offer: %w", err)}
 	}
 	var errs []error
@@ -127,7 +127,7 @@ func decodeWarehouses(raw jsontext.Value) ([]Warehouse, error) {
 		return nil, nil
 	}
 	var rows []wireWarehouse
-	if err := json.Unmarshal(raw, &rows, tolerant()...); err != nil {
+	if err := json.Unmarshal(raw, &rows); err != nil {
 		return nil, err
 	}
 	list := make([]Warehouse, len(rows))

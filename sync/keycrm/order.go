@@ -2,12 +2,12 @@ package keycrm
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"ostatok/agent/stock"
@@ -76,7 +76,7 @@ func decodeOrder(body []byte) (Order, error) {
 			Warehouse jsontext.Value `json:"warehouse"`
 		} `json:"products"`
 	}
-	if err := json.Unmarshal(body, &w, tolerant()...); err != nil {
+	if err := json.Unmarshal(body, &w); err != nil {
 		return Order{}, err
 	}
 	id, err := integer(w.ID)
@@ -107,7 +107,7 @@ func decodeOrder(body []byte) (Order, error) {
 		// Seen as an object, and as an empty array where there is none.
 		if p.Warehouse.Kind() == '{' {
 			var at named
-			if json.Unmarshal(p.Warehouse, &at, tolerant()...) == nil {
+			if json.Unmarshal(p.Warehouse, &at) == nil {
 				l.Warehouse, _ = integer(at.ID)
 			}
 		}

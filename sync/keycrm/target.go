@@ -110,6 +110,7 @@ func (w *warehouse) Read(ctx context.Context, keys []string) ([]target.Observati
 			for i := range offers {
 				w.shared[key] = append(w.shared[key], offers[i].ID)
 			}
+			o.Reason = fmt.Sprintf("%d offers share this SKU: %s; give each its own in KeyCRM", len(offers), numbers(w.shared[key]))
 			w.client.opts.Log.Warn().Str("sku", key).Ints64("offers", w.shared[key]).Msg("keycrm has several offers of one sku")
 		}
 		out = append(out, o)
@@ -252,11 +253,16 @@ type SharedError struct {
 }
 
 func (e *SharedError) Error() string {
-	ids := make([]string, len(e.Offers))
-	for i, id := range e.Offers {
-		ids[i] = strconv.FormatInt(id, 10)
+	return fmt.Sprintf("cannot set the stock of SKU %q: the offers %s share it, give each its own in KeyCRM", e.SKU, numbers(e.Offers))
+}
+
+// numbers lists ids for people.
+func numbers(ids []int64) string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = strconv.FormatInt(id, 10)
 	}
-	return fmt.Sprintf("cannot set the stock of SKU %q: the offers %s share it, give each its own in KeyCRM", e.SKU, strings.Join(ids, ", "))
+	return strings.Join(texts, ", ")
 }
 
 // KeyError refuses a row whose key is no id of an offer.

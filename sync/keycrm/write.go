@@ -2,12 +2,12 @@ package keycrm
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"ostatok/agent/stock"
@@ -49,7 +49,7 @@ func (c *Client) SetStocks(ctx context.Context, warehouse int64, rows []Row) err
 		var answer struct {
 			Status jsontext.Value `json:"status"`
 		}
-		err := json.UnmarshalRead(resp.Body, &answer, tolerant()...)
+		err := json.NewDecoder(resp.Body).Decode(&answer)
 		if err == nil && string(answer.Status) != "true" {
 			err = errNotAccepted
 		}

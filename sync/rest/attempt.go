@@ -79,12 +79,18 @@ func (c *Client) newRequest(ctx context.Context, r Request) (*retryablehttp.Requ
 		url += "?" + r.Query.Encode()
 	}
 	var raw any // an interface holding a nil slice would be sent as an empty body
-	if r.Body != nil {
+	switch {
+	case r.Open != nil:
+		raw = retryablehttp.ReaderFunc(r.Open)
+	case r.Body != nil:
 		raw = r.Body
 	}
 	req, err := retryablehttp.NewRequestWithContext(ctx, r.Method, url, raw)
 	if err != nil {
 		return nil, errors.New("the address cannot be used")
+	}
+	if r.Open != nil {
+		req.ContentLength = r.Length
 	}
 	for name, values := range r.Header {
 		req.Header[name] = values

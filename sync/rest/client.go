@@ -56,6 +56,11 @@ type Request struct {
 	Header http.Header
 	Body   []byte
 
+	// Open begins a body of Length bytes anew for each attempt, instead of Body:
+	// one that is made as it is sent need not be held.
+	Open   func() (io.Reader, error)
+	Length int64
+
 	// Budget names the server's rate limit that the call counts against, when
 	// it is known to be shared with other paths; "" is the path itself.
 	Budget string
@@ -115,6 +120,9 @@ func orDuration(d, otherwise time.Duration) time.Duration {
 
 // Close lets go of idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Clean takes secrets out of a text that a server sent.
+func (c *Client) Clean(text string) string { return c.redact.clean(text) }
 
 // Do sends the request, again when that can help, and returns the success or an
 // *Error. When ctx ends, the error wraps its cause.

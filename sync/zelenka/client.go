@@ -77,11 +77,8 @@ func New(o Options) (*Client, error) {
 	if o.Version == "" {
 		o.Version = "dev"
 	}
-	if o.Transport == nil {
-		o.Transport = newTransport()
-	}
 	client, err := rest.New(rest.Options{
-		Base: o.URL, UserAgent: "ostatok/" + o.Version, Transport: &unpacking{next: o.Transport},
+		Base: o.URL, UserAgent: "ostatok/" + o.Version, Transport: o.Transport,
 		Secrets: []string{o.Key}, MaxWait: o.MaxWait, Stall: stall, OnDate: o.OnDate, Now: o.Now, Log: o.Log,
 	})
 	if err != nil {

@@ -2,9 +2,9 @@ package zelenka
 
 import (
 	"io"
-	"net/http"
 
 	"ostatok/agent/stock"
+	"ostatok/sync/rest"
 )
 
 // Failure is an entry of an answer's errors.
@@ -34,17 +34,13 @@ const (
 	NarrowingMost = narrowingMost
 )
 
-// Pack packs rows into a request's body and returns it with its headers.
-func Pack(w Warehouse, keys ...string) ([]byte, http.Header, error) {
+// Body is the request with rows of the keys.
+func Body(w Warehouse, keys ...string) (rest.Request, error) {
 	b := newBody(w)
 	for i, key := range keys {
 		if err := b.add(key, int64(i)); err != nil {
-			return nil, nil, err
+			return rest.Request{}, err
 		}
 	}
-	r, err := b.request()
-	return r.Body, r.Header, err
+	return b.request()
 }
-
-// Unpacking is the transport that unpacks such bodies.
-func Unpacking(next http.RoundTripper) http.RoundTripper { return &unpacking{next} }

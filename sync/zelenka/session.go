@@ -215,12 +215,12 @@ func (s *session) clean(err error) error {
 func (s *session) hide(text string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, secret := range append([]string{s.key, s.refresh}, s.secrets...) {
+	for _, secret := range append([]string{s.refresh}, s.secrets...) {
 		if len(secret) >= 4 {
 			text = strings.ReplaceAll(text, secret, "***")
 		}
 	}
-	return text
+	return s.rest.Clean(text)
 }
 
 // quote is a JSON string. Names and keys come from a person's file: what is not

@@ -22,6 +22,7 @@ func three(q stock.Quantity) string {
 func (s *Server) read(c *exchange) tree {
 	fields := strings.Split(c.either("fields"), ":")
 	only := c.get("stockonly") == "1"
+	one := c.get("itemid")
 	out := success("store")
 	if only {
 		out.add(number("stockonly", "1"))
@@ -33,10 +34,12 @@ func (s *Server) read(c *exchange) tree {
 		}
 		items := tree{name: "items", list: "item"}
 		for _, row := range w.rows {
+			if one != "" && row.Item != one {
+				continue
+			}
 			item, ok := s.item(row.Item)
 			switch {
 			case !ok, only && row.Quantity <= 0, s.settings.HideZero && row.Quantity == 0,
-				c.get("itemid") != "" && c.get("itemid") != row.Item,
 				c.get("article") != "" && c.get("article") != item.Article,
 				c.get("itemname") != "" && c.get("itemname") != item.Name:
 				continue
