@@ -73,12 +73,12 @@ func operator(s string) *mistake {
 	if ok && cut > 0 {
 		raw, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(key[:cut], "="))
 		right := key[cut+1:]
-		if err == nil && len(raw) == 32 && (right == "manage" || right == "observe") {
+		if err == nil && len(raw) == 32 && (right == "manage" || right == "observe" || right == "revoked") {
 			return nil
 		}
 	}
 	return &mistake{fmt.Sprintf("%q is not an operator's key and right", s),
-		"write it as ed25519:KEY=manage or ed25519:KEY=observe, KEY being 32 bytes in base64"}
+		"write it as ed25519:KEY=manage, =observe or =revoked, KEY being 32 bytes in base64"}
 }
 
 func reading(name, value string) *mistake {

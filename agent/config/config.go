@@ -79,18 +79,52 @@ type Mirror struct {
 	Keep time.Duration // how long single documents are kept
 }
 
+// The kinds of targets.
+const (
+	VirtPOS = "virtpos"
+	Zelenka = "zelenka"
+	KeyCRM  = "keycrm"
+)
+
 // Target is one system that is brought to the shop's levels.
 type Target struct {
 	Name      string
-	Kind      string // virtpos, zelenka or keycrm
+	Kind      string // VirtPOS, Zelenka or KeyCRM
 	URL       string
 	KeyFile   string
-	Warehouse string
+	Key       Secret // from KeyFile
+	Warehouse string // the id that the system gave it; VirtPOS: see WarehouseExternal
 	Match     string // id, code, article, barcode or mapping
 	Quantity  string // physical or available
 	Write     Policy
-	Full      string // daily time of a full run, "15:04", "" for none
+	Full      string // daily local time of a full run, "15:04", "" for none; not of KeyCRM
+
+	// Zelenka only.
+	Username string // of the account that Key belongs to
+
+	// VirtPOS only.
+	Format            string        // of its answers: xml or json
+	Pace              time.Duration // least time between two writes
+	WarehouseExternal bool          // Warehouse is the code of another system
+	External          bool          // keys are codes of another system
+	FullZero          string        // how a full run zeroes what the shop does not have: single or mass
+
+	// KeyCRM only.
+	Rate           int    // requests a minute, over all targets of the account
+	Batch          int    // most rows of one write
+	Precision      string // the smallest step that is written: 0.001 or 1
+	Negative       bool   // figures below zero are written as they are
+	Direction      string // Push or Pull
+	Reserves       bool   // what it holds for orders is read
+	HookSecretFile string
+	HookSecret     Secret // part of the address of its webhooks, from HookSecretFile
 }
+
+// The directions of a target.
+const (
+	Push = "push" // it is brought to the shop's levels
+	Pull = "pull" // it is a second opinion: differences are shown, nothing is written
+)
 
 // MQTT is the connection to the operator's broker; without URLs there is none.
 type MQTT struct {

@@ -17,6 +17,29 @@ import (
 
 const good = `store = "20170222-D58C-40E0-8051-B53ADFF38860"` + "\n"
 
+// three is a target of each kind, as short as can be.
+const three = `
+[[target]]
+name = "a"
+kind = "virtpos"
+url = "https://a"
+key_file = "/a"
+warehouse = "1"
+[[target]]
+name = "b"
+kind = "zelenka"
+url = "https://b"
+username = "u"
+key_file = "/b"
+warehouse = "1"
+[[target]]
+name = "c"
+kind = "keycrm"
+url = "https://c"
+key_file = "/c"
+warehouse = "1"
+`
+
 // problems parses a text and returns each mistake as it is shown.
 func problems(t *testing.T, text string, environ ...string) []string {
 	t.Helper()
@@ -58,7 +81,7 @@ func TestExampleIsTheDefaults(t *testing.T) {
 
 // Every key has to be in the example, so that nobody has to read the code.
 func TestExampleNamesEveryKey(t *testing.T) {
-	c, err := config.Parse("o.toml", []byte(good+"[[target]]\nname='a'\nkind='keycrm'\nurl='https://a'\n"), nil)
+	c, err := config.Parse("o.toml", []byte(good+three), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +116,7 @@ func TestExampleUncommented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Targets) != 1 || c.Targets[0].Kind != "keycrm" || c.MQTT.Tenant != "acme" || c.Local.AccessFile == "" {
+	if len(c.Targets) != 3 || c.Targets[0].Kind != "keycrm" || c.Targets[1].Username == "" || !c.Targets[2].External || c.MQTT.Tenant != "acme" || c.Local.AccessFile == "" {
 		t.Errorf("uncommented values did not arrive: %+v", c)
 	}
 }
@@ -141,11 +164,13 @@ func TestMistakes(t *testing.T) {
 		{"retention below the horizon", good + "[evotor]\nhorizon = 24\n", nil, []string{
 			"o.toml: mirror.keep: 400d is shorter than the horizon of 24 months; write at least 744d",
 		}},
-		{"targets", good + "[[target]]\nname = \"site\"\nkind = \"keycrm\"\nurl = \"https://a\"\n\n[[target]]\nname = \"site\"\nkynd = \"zelenka\"\n", nil, []string{
-			"o.toml:7: target[1].kind: is not set; write virtpos, zelenka or keycrm",
-			"o.toml:7: target[1].url: is not set; write the address of the system",
-			`o.toml:8: target[1].name: "site" is taken; write another name; plans are told apart by it`,
-			"o.toml:9: target[1].kynd: unknown key; did you mean kind?",
+		{"targets", good + "[[target]]\nname = \"site\"\nkind = \"keycrm\"\nurl = \"https://a\"\nkey_file = \"/k\"\nwarehouse = \"1\"\n\n[[target]]\nname = \"site\"\nkynd = \"zelenka\"\n", nil, []string{
+			"o.toml:9: target[1].kind: is not set; write virtpos, zelenka or keycrm",
+			"o.toml:9: target[1].url: is not set; write the address of the system",
+			"o.toml:9: target[1].key_file: is not set; name the file that holds the key, with mode 0600",
+			"o.toml:9: target[1].warehouse: is not set; write the id that the system has given to the shop's warehouse",
+			`o.toml:10: target[1].name: "site" is taken; write another name; plans are told apart by it`,
+			"o.toml:11: target[1].kynd: unknown key; did you mean kind?",
 		}},
 		{"one bracket", good + "[target]\nname = \"site\"\n", nil, []string{
 			"o.toml:2: target: is one table; write [[target]], with two brackets, above each",
@@ -161,7 +186,7 @@ func TestMistakes(t *testing.T) {
 			"o.toml:3: evotor.url: the address holds a name or a password; take it out; secrets have files of their own",
 		}},
 		{"an operator's key", good + "[mqtt]\nurls = [\"ssl://b:8883\"]\ntenant = \"acme\"\noperators = [\"ed25519:short=manage\"]\n", nil, []string{
-			`o.toml:5: mqtt.operators: "ed25519:short=manage" is not an operator's key and right; write it as ed25519:KEY=manage or ed25519:KEY=observe, KEY being 32 bytes in base64`,
+			`o.toml:5: mqtt.operators: "ed25519:short=manage" is not an operator's key and right; write it as ed25519:KEY=manage, =observe or =revoked, KEY being 32 bytes in base64`,
 		}},
 		{"a broker without a tenant", good + "[mqtt]\nurls = [\"ssl://b:8883\"]\n", nil, []string{
 			"o.toml: mqtt.tenant: is not set; write the tenant's name that the operator gave you",
@@ -255,7 +280,7 @@ func TestTokenFile(t *testing.T) {
 		t.Errorf("with a token in the environment the file is not needed: %v", err)
 	}
 	write(token, "two words\n", 0o600)
-	if _, err := config.Load(file, nil); err == nil || !strings.Contains(err.Error(), "does not hold one token") {
+	if _, err := config.Load(file, nil); err == nil || !strings.Contains(err.Error(), "does not hold one word") {
 		t.Errorf("two words: %v", err)
 	}
 	write(token, "abc\n", 0o600)

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"net/url"
 	"os"
@@ -102,8 +101,10 @@ func (r *reader) readFile(tree map[string]any) {
 		byKey[s.key] = s
 		sections[section(s.key)] = true
 	}
-	for _, s := range (&Target{}).settings() {
-		keys = append(keys, "target."+s.key)
+	for _, kind := range []string{VirtPOS, Zelenka, KeyCRM} {
+		for _, s := range (&Target{Kind: kind}).settings() {
+			keys = append(keys, "target."+s.key)
+		}
 	}
 	var walk func(prefix string, table map[string]any)
 	walk = func(prefix string, table map[string]any) {
@@ -139,46 +140,6 @@ func (r *reader) unknown(key string, known []string) {
 		do = fmt.Sprintf("did you mean %s?", near)
 	}
 	r.mistake(key, "unknown key", do)
-}
-
-func (r *reader) readTargets(raw any) {
-	items, ok := raw.([]any)
-	if !ok {
-		r.mistake("target", "is one table", "write [[target]], with two brackets, above each")
-		return
-	}
-	for i, item := range items {
-		table, ok := item.(map[string]any)
-		path := element("target", i)
-		if !ok {
-			r.mistake("target", "is not a list of tables", "write [[target]] above each")
-			return
-		}
-		t := defaultTarget()
-		known := t.settings()
-		var names []string
-		for _, s := range known {
-			names = append(names, s.key)
-			raw, ok := table[s.key]
-			if !ok {
-				continue
-			}
-			delete(table, s.key)
-			key := path + "." + s.key
-			r.origin(key, FromFile, "")
-			if m := s.file(raw); m != nil {
-				r.mistake(key, m.what, m.do)
-			}
-		}
-		for _, name := range slices.Sorted(maps.Keys(table)) {
-			do := "take it out"
-			if near := nearest(name, names); near != "" {
-				do = fmt.Sprintf("did you mean %s?", near)
-			}
-			r.mistake(path+"."+name, "unknown key", do)
-		}
-		r.config.Targets = append(r.config.Targets, t)
-	}
 }
 
 // prefix begins the name of every environment variable that is ours.
@@ -249,25 +210,7 @@ func (r *reader) crossCheck() {
 	if (c.MQTT.CertFile == "") != (c.MQTT.KeyFile == "") {
 		r.mistake("mqtt.cert_file", "a certificate needs its key", "set both cert_file and key_file, or none")
 	}
-	seen := make(map[string]bool)
-	for i, t := range c.Targets {
-		path := element("target", i)
-		for _, must := range []struct{ key, value, do string }{
-			{"name", t.Name, "write a short name, unique in this file"},
-			{"kind", t.Kind, "write virtpos, zelenka or keycrm"},
-			{"url", t.URL, "write the address of the system"},
-		} {
-			if must.value == "" && !wrong[path+"."+must.key] {
-				r.lines[path+"."+must.key] = max(r.lines[path+"."+must.key], r.lines[path])
-				r.mistake(path+"."+must.key, "is not set", must.do)
-			}
-		}
-		if t.Name == "evotor" || seen[t.Name] && t.Name != "" {
-			r.mistake(path+".name", fmt.Sprintf("%q is taken", t.Name), "write another name; plans are told apart by it")
-		}
-		seen[t.Name] = true
-		r.checkClear(path+".url", t.URL)
-	}
+	r.checkTargets(wrong)
 }
 
 // checkClear warns of a secret that would travel in clear.
@@ -276,57 +219,4 @@ func (r *reader) checkClear(key, address string) {
 	if err == nil && u.Scheme == "http" && !loopback(u.Host) {
 		r.warn(key, "http sends the token in clear", "write https")
 	}
-}
-
-// secrets reads the files that hold secrets.
-func (c *Config) secrets() []Problem {
-	if !c.Evotor.Token.Empty() {
-		return nil
-	}
-	s := c.origin["evotor.token_file"]
-	p := Problem{File: c.File, Line: s.Line, Key: "evotor.token_file"}
-	if s.Layer == Environment {
-		p.File = s.Variable
-	}
-	if c.Evotor.TokenFile == "" {
-		p.Message, p.Do = "there is no token", "name the file that holds it, or set OSTATOK_EVOTOR_TOKEN"
-		return []Problem{p}
-	}
-	text, err := os.ReadFile(c.Evotor.TokenFile)
-	if err != nil {
-		p.Message = fmt.Sprintf("cannot read %s: %s", c.Evotor.TokenFile, reason(err))
-		p.Do = "put the application's token there, with mode 0600, or set OSTATOK_EVOTOR_TOKEN"
-		return []Problem{p}
-	}
-	token := strings.TrimSpace(string(text))
-	if token == "" || strings.ContainsAny(token, " \t\r\n") {
-		p.Message = c.Evotor.TokenFile + " does not hold one token"
-		p.Do = "write the token on one line and nothing else"
-		return []Problem{p}
-	}
-	c.Evotor.Token = NewSecret(token)
-	if wide, mode := wideMode(c.Evotor.TokenFile); wide {
-		p.Message = fmt.Sprintf("%s can be read by others (mode %04o)", c.Evotor.TokenFile, mode)
-		p.Do = "run chmod 600 " + c.Evotor.TokenFile
-		p.Warning = true
-		return []Problem{p}
-	}
-	return nil
-}
-
-// wideMode tells whether anyone but the owner may read the file.
-func wideMode(file string) (bool, fs.FileMode) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return false, 0
-	}
-	return info.Mode().Perm()&0o077 != 0, info.Mode().Perm()
-}
-
-// reason is the last part of a file error, without the path said twice.
-func reason(err error) string {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		return pe.Err.Error()
-	}
-	return err.Error()
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"time"
 )
 
@@ -61,11 +62,14 @@ func (c *Config) settings() []setting {
 	}
 }
 
-// settings lists the keys of one [[target]].
-func (t *Target) settings() []setting {
+// settings lists the keys of one [[target]] of a kind.
+func (t *Target) settings() []setting { return slices.Concat(t.common(), t.own()) }
+
+// common lists the keys of every target.
+func (t *Target) common() []setting {
 	return []setting{
 		{"name", text(&t.Name, "a short name", topicLevel)},
-		{"kind", choice(&t.Kind, "virtpos", "zelenka", "keycrm")},
+		{"kind", choice(&t.Kind, VirtPOS, Zelenka, KeyCRM)},
 		{"url", text(&t.URL, "the address of the system", webURL)},
 		{"key_file", text(&t.KeyFile, "a file", absolute)},
 		{"warehouse", text(&t.Warehouse, "the warehouse's id", nil)},
@@ -76,6 +80,41 @@ func (t *Target) settings() []setting {
 	}
 }
 
+// own lists the keys that only targets of its kind have.
+func (t *Target) own() []setting {
+	switch t.Kind {
+	case VirtPOS:
+		return []setting{
+			{"format", choice(&t.Format, "xml", "json")},
+			// A whole catalogue has to fit into a day.
+			{"pace", duration(&t.Pace, 0, 10*time.Second)},
+			{"warehouse_external", flag(&t.WarehouseExternal)},
+			{"external", flag(&t.External)},
+			{"full_zero", choice(&t.FullZero, "single", "mass")},
+		}
+	case Zelenka:
+		return []setting{
+			{"username", text(&t.Username, "the user name of the account", nil)},
+		}
+	case KeyCRM:
+		return []setting{
+			// The vendor's documents say 20, 60 and 120 a minute.
+			{"rate", whole(&t.Rate, 1, 6000)},
+			{"batch", whole(&t.Batch, 1, 10_000)},
+			{"precision", choice(&t.Precision, "0.001", "1")},
+			{"negative", flag(&t.Negative)},
+			{"direction", choice(&t.Direction, Push, Pull)},
+			{"reserves", flag(&t.Reserves)},
+			{"hook_secret_file", text(&t.HookSecretFile, "a file", absolute)},
+		}
+	}
+	return nil
+}
+
 func defaultTarget() Target {
-	return Target{Match: "article", Quantity: "physical", Write: Approve}
+	return Target{
+		Match: "article", Quantity: "physical", Write: Approve,
+		Format: "xml", FullZero: "single",
+		Rate: 20, Batch: 200, Precision: "0.001", Direction: Push, Reserves: true,
+	}
 }

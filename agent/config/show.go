@@ -19,6 +19,8 @@ type Setting struct {
 	Layer    Layer  `json:"layer"`
 	Line     int    `json:"line,omitempty"`     // in the file
 	Variable string `json:"variable,omitempty"` // in the environment
+	Until    string `json:"until,omitempty"`    // of an operator's, RFC 3339
+	By       string `json:"by,omitempty"`
 }
 
 // Settings returns every effective value with its layer, in the file's order.
@@ -57,28 +59,25 @@ func (r *reader) origin(key string, layer Layer, variable string) {
 // Secrets returns the texts that must not appear in anything handed out, so that
 // a support bundle can be searched for them.
 func (c *Config) Secrets() []string {
-	if c.Evotor.Token.Empty() {
-		return nil
+	secrets := []Secret{c.Evotor.Token}
+	for i := range c.Targets {
+		secrets = append(secrets, c.Targets[i].Key, c.Targets[i].HookSecret)
 	}
-	return []string{c.Evotor.Token.Reveal()}
-}
-
-// SecretFiles returns the files that hold secrets, by their key.
-func (c *Config) SecretFiles() map[string]string {
-	files := map[string]string{}
-	add := func(key, file string) {
-		if file != "" {
-			files[key] = file
+	var texts []string
+	for _, s := range secrets {
+		if !s.Empty() {
+			texts = append(texts, s.Reveal())
 		}
 	}
-	if c.origin["evotor.token"].Layer == "" { // the file is read only when nothing above it gives a token
-		add("evotor.token_file", c.Evotor.TokenFile)
+	return texts
+}
+
+// SecretFiles returns the files of secrets that Load has not looked at, by their
+// key.
+func (c *Config) SecretFiles() map[string]string {
+	files := map[string]string{
+		"mqtt.password_file": c.MQTT.PasswordFile, "mqtt.key_file": c.MQTT.KeyFile, "local.access_file": c.Local.AccessFile,
 	}
-	add("mqtt.password_file", c.MQTT.PasswordFile)
-	add("mqtt.key_file", c.MQTT.KeyFile)
-	add("local.access_file", c.Local.AccessFile)
-	for i, t := range c.Targets {
-		add(element("target", i)+".key_file", t.KeyFile)
-	}
-	return maps.Clone(files)
+	maps.DeleteFunc(files, func(_, file string) bool { return file == "" })
+	return files
 }
