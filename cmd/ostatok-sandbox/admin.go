@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -18,6 +19,8 @@ const furthest = 400 * 24 * time.Hour
 func admin(l *life) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /sandbox/truth", l.truth)
+	mux.HandleFunc("GET /sandbox/holds", l.backends.holds)
+	mux.HandleFunc("GET /sandbox/mapping", l.backends.mapping)
 	mux.HandleFunc("GET /sandbox/log", func(w http.ResponseWriter, _ *http.Request) { answer(w, l.journal.newest()) })
 	mux.HandleFunc("GET /sandbox/faults", func(w http.ResponseWriter, _ *http.Request) { answer(w, l.cloud.Faults()) })
 	mux.HandleFunc("POST /sandbox/faults", l.setFaults)
@@ -59,10 +62,12 @@ func (l *life) truth(w http.ResponseWriter, _ *http.Request) {
 	}{l.shop.Now(), rows})
 }
 
-// setFaults takes a named profile, rates by fault, or one fault on demand.
+// setFaults takes a named profile, which is every system's, rates by fault of the
+// cloud, or one fault on demand of the cloud or of a named system.
 func (l *life) setFaults(w http.ResponseWriter, r *http.Request) {
 	var ask struct {
 		Profile json.RawMessage  `json:"profile"`
+		System  string           `json:"system"` // "" is the cloud
 		Path    string           `json:"path"`
 		Fault   evotortest.Fault `json:"fault"`
 		Skip    int              `json:"skip"`
@@ -72,12 +77,11 @@ func (l *life) setFaults(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if ask.Fault != evotortest.None {
-		if !ask.Fault.Valid() {
-			refuse(w, fmt.Errorf("there is no fault %q", ask.Fault))
+		if err := l.fail(ask.System, ask.Path, ask.Fault, ask.Skip, max(ask.Times, 1)); err != nil {
+			refuse(w, err)
 			return
 		}
-		l.cloud.Fail(ask.Path, ask.Fault, ask.Skip, max(ask.Times, 1))
-		l.journal.say("fault %s ordered for %q", ask.Fault, ask.Path)
+		l.journal.say("fault %s ordered for %s %q", ask.Fault, cmp.Or(ask.System, evotor), ask.Path)
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
@@ -95,8 +99,23 @@ func (l *life) setFaults(w http.ResponseWriter, r *http.Request) {
 	}
 	l.cloud.ClearFaults()
 	l.cloud.SetFaults(rates)
+	l.backends.setFaults(shareOf(name))
 	l.journal.say("faults set to %s", ask.Profile)
 	w.WriteHeader(http.StatusNoContent)
+}
+
+// evotor is the cloud's name among the systems.
+const evotor = "evotor"
+
+func (l *life) fail(system, path string, fault evotortest.Fault, skip, times int) error {
+	if system != "" && system != evotor {
+		return l.backends.fail(system, path, string(fault), skip, times)
+	}
+	if !fault.Valid() {
+		return fmt.Errorf("there is no fault %q", fault)
+	}
+	l.cloud.Fail(path, fault, skip, times)
+	return nil
 }
 
 func (l *life) advance(w http.ResponseWriter, r *http.Request) {

@@ -20,10 +20,11 @@ const (
 
 // life lets the shop live on and tells of it.
 type life struct {
-	shop    *evotortest.Shop
-	cloud   *evotortest.Cloud
-	clock   *clock
-	journal *journal
+	shop     *evotortest.Shop
+	cloud    *evotortest.Cloud
+	clock    *clock
+	journal  *journal
+	backends *backends
 
 	mu       sync.Mutex
 	seen     int // documents told of
@@ -33,10 +34,11 @@ type life struct {
 	devices  int
 	requests map[string]int
 	faults   map[evotortest.Fault]int
+	told     struct{ requests, faults map[string]int } // of the backends
 }
 
-func newLife(shop *evotortest.Shop, cloud *evotortest.Cloud, c *clock, j *journal) *life {
-	return &life{shop: shop, cloud: cloud, clock: c, journal: j, seen: len(shop.Documents()), devices: len(shop.Devices())}
+func newLife(shop *evotortest.Shop, cloud *evotortest.Cloud, b *backends, c *clock, j *journal) *life {
+	return &life{shop: shop, cloud: cloud, backends: b, clock: c, journal: j, seen: len(shop.Documents()), devices: len(shop.Devices())}
 }
 
 // run ends with ctx.
@@ -103,6 +105,14 @@ func (l *life) sumUp() {
 		l.journal.say("faults: %s", text)
 	}
 	l.requests, l.faults = requests, faults
+	asked, failed := l.backends.counts()
+	if text := difference(asked, l.told.requests); text != "" {
+		l.journal.say("requests to backends: %s", text)
+	}
+	if text := difference(failed, l.told.faults); text != "" {
+		l.journal.say("faults of backends: %s", text)
+	}
+	l.told.requests, l.told.faults = asked, failed
 }
 
 // difference lists what was counted since.

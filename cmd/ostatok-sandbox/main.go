@@ -1,7 +1,8 @@
 // Command ostatok-sandbox is a shop on your desk: a simulated Evotor cloud with
-// a shop behind it that goes on selling, for trying the agent out and for tests
-// from outside. It knows what is really on the shelf and tells it under
-// /sandbox/truth.
+// a shop behind it that goes on selling, and simulated VirtPOS, Zelenka and KeyCRM
+// that hold the shop's stock, for trying the agent out and for tests from outside.
+// It knows what is really on the shelf, and in the other systems, and tells it
+// under /sandbox/truth and /sandbox/holds.
 package main
 
 import (
@@ -28,7 +29,7 @@ func command() *cobra.Command {
 	var o options
 	c := &cobra.Command{
 		Use:           "ostatok-sandbox",
-		Short:         "a simulated Evotor cloud with a shop behind it",
+		Short:         "a simulated Evotor cloud with a shop behind it, and the backends beside it",
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,

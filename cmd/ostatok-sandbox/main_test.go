@@ -38,17 +38,17 @@ func (o *output) String() string {
 // sandbox is a command that serves.
 type sandbox struct {
 	*testing.T
-	URL, Store, Token string
-	output            *output
-	stop              func() error
+	ready
+	output *output
+	stop   func() error
 }
 
 func start(t *testing.T, args ...string) *sandbox {
 	t.Helper()
 	s := &sandbox{T: t, output: &output{}}
-	ready := filepath.Join(t.TempDir(), "ready.json")
+	file := filepath.Join(t.TempDir(), "ready.json")
 	c := command()
-	c.SetArgs(append([]string{"--products", "100", "--documents", "1500", "--months", "8", "--ready", ready}, args...))
+	c.SetArgs(append([]string{"--products", "100", "--documents", "1500", "--months", "8", "--ready", file}, args...))
 	c.SetOut(s.output)
 	ctx, cancel := context.WithCancel(t.Context())
 	var failed error
@@ -64,16 +64,16 @@ func start(t *testing.T, args ...string) *sandbox {
 	}
 	t.Cleanup(func() { _ = s.stop() })
 	for {
-		b, err := os.ReadFile(ready)
+		b, err := os.ReadFile(file)
 		if err == nil {
-			if err := json.Unmarshal(b, s); err != nil {
+			if err := json.Unmarshal(b, &s.ready); err != nil {
 				t.Fatal(err)
 			}
 			return s
 		}
 		select {
 		case <-ended:
-			if _, err := os.Stat(ready); err != nil {
+			if _, err := os.Stat(file); err != nil {
 				t.Fatalf("ended before it was ready: %v", failed)
 			}
 		case <-time.After(5 * time.Millisecond):
@@ -240,7 +240,7 @@ func TestSandboxEndsByItself(t *testing.T) {
 func TestBadUsage(t *testing.T) {
 	for _, args := range [][]string{
 		{"--terminals", "0"}, {"--faults", "lots"}, {"--download", "1s"}, {"--speed", "-1"}, {"--token", ""}, {"--nonsense"},
-		{"--behind", "-1h"}, {"--latency", "2m"},
+		{"--behind", "-1h"}, {"--latency", "2m"}, {"--keycrm-rate", "-1"},
 	} {
 		c := command()
 		c.SetArgs(args)

@@ -11,7 +11,7 @@ import (
 
 // options are what the command line says.
 type options struct {
-	listen, token, ready, faults string
+	listen, token, ready, faults, mqtt string
 
 	terminals, products, documents, months int
 
@@ -24,17 +24,20 @@ type options struct {
 	speed            float64
 	shown, admin     bool
 	rateLimit        int
+	keycrmRate       int
 }
 
 func (o *options) flags(f *pflag.FlagSet) {
 	f.StringVar(&o.listen, "listen", "127.0.0.1:0", "`address` to serve on; port 0 takes a free one")
+	f.StringVar(&o.mqtt, "mqtt", "", "`address` of an MQTT broker to run beside it; port 0 takes a free one, \"\" runs none")
 	f.StringVar(&o.token, "token", "sandbox", "the `token` that the cloud accepts")
-	f.StringVar(&o.ready, "ready", "", "write url, store and token to this `file` when serving")
+	f.StringVar(&o.ready, "ready", "", "write urls, store, token and key files to this `file` and beside it when serving")
 	f.DurationVar(&o.during, "for", 0, "end after this time; 0 serves until it is stopped")
-	f.BoolVar(&o.admin, "admin", false, "serve /sandbox/: truth, faults, speed, advance, log")
+	f.BoolVar(&o.admin, "admin", false, "serve /sandbox/: truth, holds, mapping, faults, speed, advance, log")
 	f.StringVar(&o.faults, "faults", "none", "what goes wrong: none, some, many")
-	f.DurationVar(&o.latency, "latency", 0, "how long the cloud takes for an answer")
-	f.IntVar(&o.rateLimit, "rate-limit", 0, "requests a minute before 429; 0 is no limit")
+	f.DurationVar(&o.latency, "latency", 0, "how long the cloud and the backends take for an answer")
+	f.IntVar(&o.rateLimit, "rate-limit", 0, "requests a minute before the cloud answers 429; 0 is no limit")
+	f.IntVar(&o.keycrmRate, "keycrm-rate", 20, "requests a minute before KeyCRM answers 429; 0 is no limit")
 
 	f.Uint64Var(&o.seed, "seed", 1, "the same seed gives the same shop")
 	f.IntVar(&o.terminals, "terminals", 2, "terminals of the shop")
@@ -68,6 +71,7 @@ func (o *options) check() error {
 		{"partial-counts", float64(o.partialCounts), 0, 100_000},
 		{"speed", o.speed, 0, fastest},
 		{"rate-limit", float64(o.rateLimit), 0, 1_000_000},
+		{"keycrm-rate", float64(o.keycrmRate), 0, 1_000_000},
 		{"download", o.download.Seconds(), 0, 1e9},
 		{"for", o.during.Seconds(), 0, 1e9},
 		{"behind", o.behind.Seconds(), 0, furthest.Seconds()},

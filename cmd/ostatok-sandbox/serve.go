@@ -2,24 +2,21 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/google/renameio/v2"
-
+	"ostatok/cmd/ostatok-sandbox/broker"
 	"ostatok/sync/evotor/evotortest"
 )
 
 // serve makes the shop and serves its cloud until ctx or --for ends.
-func serve(ctx context.Context, o *options, out io.Writer) error {
+func serve(ctx context.Context, o *options, out io.Writer) (err error) {
 	if o.during > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, o.during)
@@ -39,25 +36,45 @@ func serve(ctx context.Context, o *options, out io.Writer) error {
 	cloud := evotortest.NewCloud(shop, evotortest.CloudOptions{
 		Tokens: []string{o.token}, RateLimit: o.rateLimit, Faults: faults, FaultSeed: o.seed, Now: cloudNow,
 	})
-	life := newLife(shop, cloud, clock, journal)
+	backends := newBackends(o, shop)
+	defer backends.close()
+	life := newLife(shop, cloud, backends, clock, journal)
+	journal.say("shop %s: %d terminals, %d products, %d documents", shop.Store(), o.terminals, len(shop.Products()), len(shop.Documents()))
 
+	mqtt := ""
+	if o.mqtt != "" {
+		b, err := broker.Start(broker.Options{Listen: o.mqtt})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, b.Close()) }()
+		mqtt = b.URL()
+		journal.say("MQTT broker %s", mqtt)
+	}
 	listener, err := net.Listen("tcp", o.listen)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w", o.listen, err)
 	}
 	url := "http://" + listener.Addr().String()
-	server := &http.Server{Handler: routes(o, life), ReadHeaderTimeout: 10 * time.Second}
-	journal.say("shop %s: %d terminals, %d products, %d documents", shop.Store(), o.terminals, len(shop.Products()), len(shop.Documents()))
 	journal.say("serving %s", url)
 	if o.ready != "" {
-		if err := writeReady(o.ready, url, shop.Store(), o.token); err != nil {
+		if err := newReady(url, shop.Store(), o.token, mqtt).write(o.ready); err != nil {
 			return errors.Join(err, listener.Close())
 		}
 	}
+	if err := live(ctx, life, listener, routes(o, life)); err != nil {
+		return err
+	}
+	journal.say("ended")
+	return nil
+}
 
+// live lets the shop live on and serves it until ctx ends.
+func live(ctx context.Context, l *life, listener net.Listener, handler http.Handler) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	living, dead := context.WithCancel(ctx)
 	var wait sync.WaitGroup
-	wait.Go(func() { life.run(living) })
+	wait.Go(func() { l.run(living) })
 	wait.Go(func() {
 		<-living.Done()
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
@@ -66,17 +83,17 @@ func serve(ctx context.Context, o *options, out io.Writer) error {
 			_ = server.Close() // whoever still hangs on is cut off
 		}
 	})
-	err = server.Serve(listener)
+	err := server.Serve(listener)
 	dead()
 	wait.Wait()
 	if !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("cannot serve: %w", err)
 	}
-	journal.say("ended")
 	return nil
 }
 
-// routes puts the cloud at the root, and the shop's own doors beside it.
+// routes puts the cloud at the root, and the backends and the shop's own doors
+// beside it.
 func routes(o *options, l *life) http.Handler {
 	back := admin(l)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -89,20 +106,11 @@ func routes(o *options, l *life) http.Handler {
 		case <-r.Context().Done():
 			return
 		}
+		if s := l.backends.of(r.URL.Path); s != nil {
+			l.backends.serve(s, w, r)
+			return
+		}
 		l.shop.Run(l.clock.Now()) // a client never sees an old shop
 		l.cloud.ServeHTTP(w, r)
 	})
-}
-
-// writeReady tells whoever started this where it serves. The file appears
-// whole; it holds a token, so only the owner may read it.
-func writeReady(file, url, store, token string) error {
-	b, err := json.Marshal(map[string]string{"url": url, "store": store, "token": token})
-	if err == nil {
-		err = renameio.WriteFile(file, append(b, '\n'), os.FileMode(0o600))
-	}
-	if err != nil {
-		return fmt.Errorf("cannot write the ready file: %w", err)
-	}
-	return nil
 }

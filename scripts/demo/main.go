@@ -1,7 +1,8 @@
 // Command demo shows the main job on a shop of its own: it starts the sandbox,
 // runs the first sync, prints what stands on the shelf, what must be counted and
-// what would be written, approves that, and shows that the cloud holds the
-// figures. With -keep the shop goes on selling and the agent goes on working.
+// what would be written, approves that, and shows in one table that the Evotor
+// cloud, VirtPOS, Zelenka and KeyCRM hold the figures. With -keep the shop goes on
+// selling and the agent goes on working.
 package main
 
 import (

@@ -7,7 +7,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
+
+	"ostatok/agent/stock"
 )
 
 // demo is one run.
@@ -23,16 +24,26 @@ type demo struct {
 
 // ready is what the sandbox writes when it serves.
 type ready struct {
-	URL   string `json:"url"`
-	Store string `json:"store"`
-	Token string `json:"token"`
+	URL     string  `json:"url"`
+	Store   string  `json:"store"`
+	Token   string  `json:"token"`
+	VirtPOS backend `json:"virtpos"`
+	Zelenka backend `json:"zelenka"`
+	KeyCRM  backend `json:"keycrm"`
+}
+
+type backend struct {
+	URL       string `json:"url"`
+	Warehouse string `json:"warehouse"`
+	Username  string `json:"username"`
+	KeyFile   string `json:"key_file"`
 }
 
 func (d *demo) play(ctx context.Context, keep bool) error {
 	if err := d.clear(); err != nil {
 		return err
 	}
-	step("A shop: 2 terminals, %d products, %d documents in 14 months, served by a simulated Evotor cloud", d.products, d.documents)
+	step("A shop: 2 terminals, %d products, %d documents in 14 months, in a simulated Evotor cloud; and VirtPOS, Zelenka and KeyCRM, kept by hand so far", d.products, d.documents)
 	end, err := d.open(ctx)
 	if err != nil {
 		return err
@@ -50,6 +61,9 @@ func (d *demo) play(ctx context.Context, keep bool) error {
 	if err := d.head(ctx, 16, "stock"); err != nil {
 		return err
 	}
+	if err := d.match(ctx); err != nil {
+		return err
+	}
 	step("In the last six months no document says how many: ostatok stock --state unresolved (the first 5)")
 	if err := d.head(ctx, 6, "stock", "--state", "unresolved"); err != nil {
 		return err
@@ -62,29 +76,33 @@ func (d *demo) play(ctx context.Context, keep bool) error {
 	if err := d.head(ctx, 9, "stock", "--state", "unknown"); err != nil {
 		return err
 	}
-	plan, err := d.plan(ctx)
+	plans, err := d.plans(ctx)
 	if err != nil {
 		return err
 	}
-	step("Would be written to the cloud: ostatok plan (the first 12 of %d rows)", len(plan.Rows))
-	if err := d.head(ctx, 14, "plan"); err != nil {
+	step("Would be written: ostatok plan --target zelenka (the first 12 of %d rows)", len(plans["zelenka"].Rows))
+	if err := d.head(ctx, 14, "plan", "--target", "zelenka"); err != nil {
 		return err
 	}
-	if len(plan.Rows) > 0 {
-		step("Why this figure: ostatok explain %s (the end of the chain)", plan.Rows[0].Product)
-		if err := d.tail(ctx, 8, "explain", plan.Rows[0].Product); err != nil {
+	if rows := plans["evotor"].Rows; len(rows) > 0 {
+		step("Why this figure: ostatok explain %s (the end of the chain)", rows[0].Product)
+		if err := d.tail(ctx, 8, "explain", rows[0].Product); err != nil {
 			return err
 		}
 	}
-	step("Approved: ostatok plan approve %s, then ostatok sync --once", plan.ID)
-	if err := d.ostatok(ctx, "plan", "approve", plan.ID); err != nil {
-		return err
+	step("Approved: ostatok plan approve ID for each system, then ostatok sync --once")
+	for _, s := range systems {
+		p := plans[s.target]
+		fmt.Printf("%-8s %5d figures, %d products not matched\n", s.target, len(p.Rows), len(p.Unmatched))
+		if err := d.ostatok(ctx, "plan", "approve", p.ID); err != nil {
+			return err
+		}
 	}
 	if err := d.ostatok(ctx, "sync", "--once"); err != nil {
 		return err
 	}
-	step("The cloud, asked by itself")
-	if err := d.compare(ctx, plan); err != nil {
+	step("In step: what each system holds, asked by itself")
+	if err := d.compare(ctx, plans); err != nil {
 		return err
 	}
 	if keep {
@@ -113,110 +131,66 @@ func (d *demo) clear() error {
 	return os.WriteFile(mark, nil, 0o600)
 }
 
-// configure writes what an installer would.
-func (d *demo) configure() error {
-	token := filepath.Join(d.dir, "evotor.token")
-	if err := os.WriteFile(token, []byte(d.shop.Token+"\n"), 0o600); err != nil {
-		return err
-	}
-	data, err := filepath.Abs(filepath.Join(d.dir, "data"))
+// match brings the products of KeyCRM together that have no article in the shop:
+// its user has a list of them.
+func (d *demo) match(ctx context.Context) error {
+	list, err := d.sandboxText(ctx, http.MethodGet, "/sandbox/mapping", "")
 	if err != nil {
+		return fmt.Errorf("cannot read the sandbox's mapping: %w", err)
+	}
+	file := filepath.Join(d.dir, "keycrm.csv")
+	if err := os.WriteFile(file, list, 0o600); err != nil {
 		return err
 	}
-	token, err = filepath.Abs(token)
-	if err != nil {
+	step("KeyCRM has its own SKUs for what has no article in the shop: ostatok mapping import %s --target keycrm", file)
+	if err := d.ostatok(ctx, "mapping", "import", file, "--target", "keycrm"); err != nil {
 		return err
 	}
-	text := fmt.Sprintf(`store    = %q
-data_dir = %q
-
-[evotor]
-url        = %q
-token_file = %q
-write      = "approve"
-poll       = "10s"
-`, d.shop.Store, data, d.shop.URL, token)
-	return os.WriteFile(d.config(), []byte(text), 0o600)
+	step("What still does not fit, and is not written: ostatok mapping check --target keycrm")
+	return d.headOf(ctx, 12, exitFindings, "mapping", "check", "--target", "keycrm")
 }
-
-func (d *demo) config() string { return filepath.Join(d.dir, "ostatok.toml") }
 
 // plan is what `ostatok plan show --format json` prints.
 type plan struct {
-	ID     string `json:"id"`
-	Target string `json:"target"`
-	Rows   []struct {
-		Product string      `json:"product_id"`
-		To      json.Number `json:"to"`
-		State   string      `json:"state"`
+	ID        string `json:"id"`
+	Target    string `json:"target"`
+	Unmatched []struct {
+		Product string `json:"product_id"`
+	} `json:"unmatched"`
+	Rows []struct {
+		Product string         `json:"product_id"`
+		To      stock.Quantity `json:"to"`
+		State   string         `json:"state"`
 	} `json:"rows"`
 }
 
-func (d *demo) plan(ctx context.Context) (plan, error) {
-	out, err := d.output(ctx, "plan", "show", "--format", "json")
-	if err != nil {
-		return plan{}, err
-	}
-	var plans []plan
-	if err := json.Unmarshal([]byte(out), &plans); err != nil {
-		return plan{}, fmt.Errorf("cannot read the plan: %w", err)
-	}
-	for _, p := range plans {
-		if p.Target == "evotor" && len(p.Rows) > 0 {
-			return p, nil
+func (p plan) unmatched(product string) bool {
+	for _, u := range p.Unmatched {
+		if u.Product == product {
+			return true
 		}
 	}
-	return plan{}, fmt.Errorf("there is no plan")
+	return false
 }
 
-// compare asks the simulated cloud, and the shop that it serves, whether the
-// figures that were approved are there and are right.
-func (d *demo) compare(ctx context.Context, p plan) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, d.shop.URL+"/sandbox/truth", nil)
+// plans are the open plans by target; there must be one for each system.
+func (d *demo) plans(ctx context.Context) (map[string]plan, error) {
+	out, err := d.output(ctx, "plan", "show", "--format", "json")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
+	var list []plan
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		return nil, fmt.Errorf("cannot read the plans: %w", err)
 	}
-	defer answer.Body.Close()
-	var truth struct {
-		Products []struct {
-			Product  string       `json:"product_id"`
-			Told     *json.Number `json:"told"`
-			Physical json.Number  `json:"physical"`
-			Cloud    json.Number  `json:"cloud"`
-		} `json:"products"`
+	plans := make(map[string]plan)
+	for _, p := range list {
+		plans[p.Target] = p
 	}
-	if err := json.NewDecoder(answer.Body).Decode(&truth); err != nil {
-		return fmt.Errorf("cannot read the sandbox's truth: %w", err)
-	}
-	wanted := map[string]json.Number{}
-	for _, r := range p.Rows {
-		if r.State != "assumed" {
-			wanted[r.Product] = r.To
+	for _, s := range systems {
+		if len(plans[s.target].Rows) == 0 {
+			return nil, fmt.Errorf("there is no plan for %s", s.target)
 		}
 	}
-	held, right := 0, 0
-	var wrong []string
-	for _, t := range truth.Products {
-		to, ok := wanted[t.Product]
-		if !ok {
-			continue
-		}
-		if t.Cloud == to {
-			held++
-		} else {
-			wrong = append(wrong, fmt.Sprintf("%s: the cloud holds %s, approved was %s", t.Product, t.Cloud, to))
-		}
-		if t.Told != nil && *t.Told == to {
-			right++
-		}
-	}
-	fmt.Printf("%d figures were approved; the cloud holds %d of them; %d equal the truth that the documents can tell.\n", len(wanted), held, right)
-	if held != len(wanted) {
-		return fmt.Errorf("the cloud does not hold what was approved: %s", strings.Join(wrong[:min(3, len(wrong))], "; "))
-	}
-	return nil
+	return plans, nil
 }
