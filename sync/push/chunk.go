@@ -25,12 +25,15 @@ func newJob(entry *journal.Entry, want stock.Quantity) job {
 	return j
 }
 
+// waitAgain is how long until a row that must wait is looked at again, in ms.
+const waitAgain = 60_000
+
 // deliverChunk takes some due rows as far as they come now. Every change of
 // state is durable before the step that relies on it, so that a crash anywhere
 // leaves rows that are read or sent again.
 func (e *Engine) deliverChunk(ctx context.Context, r *run, products []string) error {
 	var check, send []job
-	var blocked []journal.Entry
+	var resting []journal.Entry
 	var doubts []journal.Held
 	var held map[string]*journal.Held // only while the reserves are old
 	if r.reserves.Old {
@@ -50,6 +53,7 @@ func (e *Engine) deliverChunk(ctx context.Context, r *run, products []string) er
 			reason = "the key belongs to another product, too"
 		}
 		keys[entry.Key] = true
+		wait := r.mustWait(entry.Product)
 		switch {
 		case err != nil:
 			return err
@@ -58,7 +62,11 @@ func (e *Engine) deliverChunk(ctx context.Context, r *run, products []string) er
 				doubts = append(doubts, doubt(entry, e.millis()))
 			}
 			r.rest(entry, journal.Blocked, reason)
-			blocked = append(blocked, *entry)
+			resting = append(resting, *entry)
+		case wait != "":
+			entry.NextTry, entry.LastError = e.millis()+waitAgain, wait
+			r.report.Delayed++
+			resting = append(resting, *entry)
 		case r.traits.Reads && (entry.State == journal.Sent || entry.State == journal.Accepted):
 			check = append(check, newJob(entry, want)) // it may have arrived: look first
 		default:
@@ -69,7 +77,7 @@ func (e *Engine) deliverChunk(ctx context.Context, r *run, products []string) er
 	if err != nil {
 		return err
 	}
-	if _, err := e.record(ctx, r, blocked, doubts); err != nil {
+	if _, err := e.record(ctx, r, resting, doubts); err != nil {
 		return err
 	}
 	again, err := e.readBack(ctx, r, check, true)

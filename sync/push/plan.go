@@ -127,6 +127,10 @@ func (e *Engine) compare(ctx context.Context, l *lane, cards []card, reserves Re
 			p.Counts.UnderWay++ // the newest level is sent anyway
 			continue
 		}
+		if reason := l.mustWait(c.product); reason != "" {
+			p.Unmatched = append(p.Unmatched, Unmatched{Product: c.product, Reason: reason})
+			continue
+		}
 		h := held[c.product]
 		if h != nil && h.Key != c.key {
 			h = nil

@@ -63,6 +63,10 @@ type TargetSetup struct {
 	// reserved, and never less than nothing: see Options.Reserves.
 	Available bool
 
+	// Wait says why a product's figure must not be written just now although it is
+	// known: the target will move it by itself soon. "" is no reason. May be nil.
+	Wait func(product string) (reason string)
+
 	// Shown tells what the mirror has already learned of the target's figure and
 	// when (epoch ms), so that it need not be read again: for the Evotor cloud
 	// the quantity in the catalogue. May be nil.
@@ -220,6 +224,14 @@ func (e *Engine) lane(name string) (*lane, error) {
 		}
 	}
 	return nil, fmt.Errorf("%q: %w", name, ErrNoTarget)
+}
+
+// mustWait says why a product must wait, "" when it need not.
+func (l *lane) mustWait(product string) string {
+	if l.Wait == nil {
+		return ""
+	}
+	return l.Wait(product)
 }
 
 // figure is what a level looks like at the target: whole-number targets get the
