@@ -9,8 +9,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// KeepEvents is how many of the newest events are kept: about 3 MB. Nothing is
-// dropped by age, because a clock that jumps ahead would drop everything.
+// KeepEvents is how many events are kept, KeepEventBytes how large they may be.
+// Nothing is dropped by the clock, because one that jumps ahead would drop
+// everything; trimEvents says what goes first.
 const KeepEvents = 10_000
 
 // pruneEvery is how many events come between two looks at the bound.
@@ -64,15 +65,18 @@ func (j *Journal) addEvent(ctx context.Context, tx *sql.Tx, e Event) error {
 		return err
 	}
 	if seq%pruneEvery == 0 {
-		_, err = tx.ExecContext(ctx, `DELETE FROM event WHERE seq <= ?`, seq-KeepEvents)
+		err = trimEvents(ctx, tx)
 	}
 	return err
 }
 
 // Events returns up to limit events after a sequence number, oldest first.
-func (j *Journal) Events(ctx context.Context, afterSeq int64, limit int) (events []Event, err error) {
-	rows, err := j.db.Read().QueryContext(ctx,
-		`SELECT seq, id, at, kind, severity, message, data FROM event WHERE seq > ? ORDER BY seq LIMIT ?`, afterSeq, limit)
+func (j *Journal) Events(ctx context.Context, afterSeq int64, limit int) ([]Event, error) {
+	return j.events(ctx, `SELECT seq, id, at, kind, severity, message, data FROM event WHERE seq > ? ORDER BY seq LIMIT ?`, afterSeq, limit)
+}
+
+func (j *Journal) events(ctx context.Context, query string, args ...any) (events []Event, err error) {
+	rows, err := j.db.Read().QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read events: %w", err)
 	}
@@ -96,8 +100,7 @@ func (j *Journal) Events(ctx context.Context, afterSeq int64, limit int) (events
 
 func (j *Journal) pruneEvents(ctx context.Context) error {
 	return j.db.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx,
-			`DELETE FROM event WHERE seq <= (SELECT max(seq) FROM event) - ?`, KeepEvents)
+		err := trimEvents(ctx, tx)
 		if err != nil {
 			return fmt.Errorf("cannot drop old events: %w", err)
 		}

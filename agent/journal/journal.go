@@ -66,7 +66,7 @@ func Open(ctx context.Context, o Options) (*Journal, *Notice, error) {
 	}
 	j := &Journal{db: db, now: o.Now, log: o.Log}
 	if notice != nil {
-		if err := j.AddEvent(ctx, notice.event()); err != nil {
+		if err := errors.Join(j.AddEvent(ctx, notice.event()), j.DoubtCommands(ctx)); err != nil {
 			return nil, nil, errors.Join(err, db.Close())
 		}
 	}
