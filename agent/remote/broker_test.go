@@ -3,6 +3,7 @@ package remote
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -42,14 +43,20 @@ func brokers(t *testing.T, test func(t *testing.T, b real)) {
 	})
 }
 
+// freeAddress is one below the ports that the system gives to whoever asks for
+// any: a broker that is stopped for a while finds its own free again.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000)))
+		if err != nil {
+			continue
+		}
+		defer func() { _ = l.Close() }()
+		return l.Addr().String()
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	t.Fatal("there is no free port")
+	return ""
 }
 
 func nats(t *testing.T) real {
@@ -126,6 +133,7 @@ type operator struct {
 
 	mu       sync.Mutex
 	states   []message.State
+	ready    []string // stores, as they became ready
 	statuses []message.Status
 	events   []message.Event
 	stock    []message.Stock
@@ -159,11 +167,13 @@ func done(t testing.TB, token mqtt.Token) {
 func (o *operator) hear(_ mqtt.Client, m mqtt.Message) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	_, _, topic, ok := message.Split(m.Topic())
+	_, store, topic, ok := message.Split(m.Topic())
 	var err error
 	switch topic {
 	case "state":
-		err = keep(&o.states, m)
+		if err = keep(&o.states, m); o.states[len(o.states)-1].State == message.Ready {
+			o.ready = append(o.ready, store)
+		}
 	case "status":
 		err = keep(&o.statuses, m)
 	case "event":
@@ -231,13 +241,15 @@ func (o *operator) awaitResult(id string) (r message.Result) {
 	return r
 }
 
-func (o *operator) countEvents(kind string) (n int) {
+// countEvents counts the events of a kind; an event may come more than once.
+func (o *operator) countEvents(kind string) int {
+	ids := map[string]bool{}
 	for _, e := range all(o, &o.events) {
 		if e.Kind == kind {
-			n++
+			ids[e.ID] = true
 		}
 	}
-	return n
+	return len(ids)
 }
 
 // figures are what the operator knows of the levels, by what was heard.

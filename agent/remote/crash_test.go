@@ -3,11 +3,13 @@ package remote
 import (
 	"bufio"
 	"context"
+	"crypto/ed25519"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,6 +25,7 @@ const (
 	crashDir  = "OSTATOK_CRASH_DIR"
 	crashURL  = "OSTATOK_CRASH_URL"
 	crashStep = "OSTATOK_CRASH_STEP" // step:n, or empty
+	crashShop = "OSTATOK_CRASH_SHOP" // store id
 )
 
 func TestMain(m *testing.M) {
@@ -50,7 +53,9 @@ func victim(dir, url, fatal string) {
 		return "ran", f.Sync()
 	}
 	j := openJournal(t, dir)
-	r, err := New(options(url), s, j)
+	o := options(url)
+	o.Store = os.Getenv(crashShop)
+	r, err := New(o, s, j)
 	if err != nil {
 		panic(err)
 	}
@@ -86,7 +91,7 @@ func TestCrashAtEachStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	brokers(t, func(t *testing.T, b real) {
-		for _, row := range []struct {
+		for i, row := range []struct {
 			step   string
 			cmd    string
 			ran    int
@@ -107,13 +112,15 @@ func TestCrashAtEachStep(t *testing.T) {
 					t.Skip("NATS gives what was not acknowledged again only after 30 s")
 				}
 				o := newOperator(t, b)
-				t.Cleanup(func() { // the next row has its own session at the broker
-					done(t, o.client.Unsubscribe("ostatok/v1/"+tenant+"/+/+", "ostatok/v1/"+tenant+"/+/command/result"))
-				})
+				store := fmt.Sprintf("20170222-D58C-40E0-8051-%012d", i) // nothing left over from the row before
+				send := func(key ed25519.PrivateKey, id, cmd string) {
+					done(t, o.client.Publish(message.TopicsOf(tenant, store).Command, 1, false,
+						order(t, key, id, cmd, func(c *command.Claims) { c.Audience = []string{store} })))
+				}
 				dir := t.TempDir()
 				run := func(step string) (wait func() error, end func()) {
 					cmd := exec.Command(self, "-test.run=^$")
-					cmd.Env = append(os.Environ(), crashDir+"="+dir, crashURL+"="+b.url, crashStep+"="+step)
+					cmd.Env = append(os.Environ(), crashDir+"="+dir, crashURL+"="+b.url, crashStep+"="+step, crashShop+"="+store)
 					cmd.Stderr = os.Stderr
 					in, err := cmd.StdinPipe()
 					if err != nil {
@@ -125,14 +132,12 @@ func TestCrashAtEachStep(t *testing.T) {
 					t.Cleanup(func() { _ = cmd.Process.Kill() }) // where a test ends early
 					return cmd.Wait, func() { _ = in.Close() }
 				}
-				before := len(all(o, &o.states))
 				wait, end := run(row.step)
 				eventually(t, "the shop is ready", func() bool {
-					states := all(o, &o.states)
-					return len(states) > before && states[len(states)-1].State == message.Ready
+					return slices.Contains(all(o, &o.ready), store)
 				})
 				id := strings.ReplaceAll(row.step, ":", "-") + "-" + row.cmd
-				o.send(order(t, manager, id, row.cmd), false)
+				send(manager, id, row.cmd)
 				ended := make(chan error, 1)
 				go func() { ended <- wait() }()
 				var death error
@@ -140,7 +145,7 @@ func TestCrashAtEachStep(t *testing.T) {
 				eventually(t, "the agent is killed", func() bool {
 					if row.step == "published:2" { // one word may have been enough for the command: pings bring more
 						pings++
-						o.send(order(t, observer, fmt.Sprintf("ping-%d", pings), command.Ping), false)
+						send(observer, fmt.Sprintf("ping-%d", pings), command.Ping)
 					}
 					select {
 					case death = <-ended:

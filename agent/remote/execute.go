@@ -73,6 +73,10 @@ func (r *Remote) run(ctx context.Context, row journal.Command) error {
 	r.at("started")
 	r.rouse()
 	answer, err := r.do(ctx, c, row)
+	// A word of progress must not follow the outcome.
+	r.mu.Lock()
+	delete(r.progress, c.ID)
+	r.mu.Unlock()
 	if err != nil && ctx.Err() != nil {
 		return nil // the agent stops; the next one asks Interrupted
 	}

@@ -224,11 +224,12 @@ func (r *Remote) recoverOverrides(ctx context.Context) error {
 // keepOverrides ends overrides at their time, and those with which the broker was
 // not reached.
 func (r *Remote) keepOverrides(ctx context.Context) {
-	for hour := 0; pause(ctx, keepEvery); hour++ {
+	// At once: what expired while the agent was off must not work for a moment.
+	for look := 0; look == 0 || pause(ctx, keepEvery); look++ {
 		if err := r.endOverrides(ctx); err != nil && ctx.Err() == nil {
 			r.log.Error().Err(err).Msg("overrides not looked at")
 		}
-		if hour%int(time.Hour/keepEvery) != 0 {
+		if look%int(time.Hour/keepEvery) != 0 {
 			continue
 		}
 		if err := r.journal.ForgetOldCommands(ctx, r.o.Clock().Time().UnixMilli()); err != nil && ctx.Err() == nil {

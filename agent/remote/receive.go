@@ -16,8 +16,9 @@ import (
 )
 
 // inboxSize bounds the messages that wait to be judged: with maxPayload each, 2 MB.
-// A broker holds back what is not acknowledged long before (mosquitto after 20,
-// NATS after 100), so only a flood at QoS 0, which promises nothing, is dropped.
+// Mosquitto and EMQX hold back long before what is not acknowledged; NATS does so
+// after a thousand, and gives again after 30 s what did not fit here. A flood at
+// QoS 0, which promises nothing, is dropped.
 const inboxSize = 128
 
 // incoming is one message from the broker.

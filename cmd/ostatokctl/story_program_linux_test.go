@@ -44,7 +44,7 @@ type program struct {
 	failure  error // how it ended, once ended is closed
 }
 
-func run(t *testing.T, home, path string, args ...string) *program {
+func launch(t *testing.T, home, path string, args ...string) *program {
 	t.Helper()
 	p := &program{t: t, cmd: exec.Command(path, args...), ended: make(chan struct{})}
 	p.cmd.Env = []string{"HOME=" + home, "USER=anna", "PATH=" + os.Getenv("PATH")}
@@ -113,6 +113,7 @@ type world struct {
 	t      *testing.T
 	bin    string
 	home   string // with the operator's configuration
+	key    string // the operator's, a file
 	url    string // of the broker
 	public string // the operator's key as it belongs into a shop's configuration
 }
@@ -135,7 +136,8 @@ func newWorld(t *testing.T, bin, kind string) *world {
 	file := defaultFile(filepath.Join(w.home, ".config"))
 	config := fmt.Sprintf("urls = [%q]\ntenant = %q\nusername = \"operator\"\noperator = \"anna\"\noperator_key_file = \"operator.pem\"\n", w.url, tenant)
 	w.write(file, config)
-	out, says, code := w.ctl("keygen", filepath.Join(filepath.Dir(file), "operator.pem"))
+	w.key = filepath.Join(filepath.Dir(file), "operator.pem")
+	out, says, code := w.ctl("keygen", w.key)
 	if code != 0 {
 		t.Fatalf("keygen: exit %d: %s", code, says)
 	}
@@ -163,7 +165,7 @@ func (w *world) ctl(args ...string) (stdout, stderr string, code int) {
 
 func (w *world) startCtl(args ...string) *program {
 	w.t.Helper()
-	return run(w.t, w.home, filepath.Join(w.bin, "ostatokctl"), quick(args)...)
+	return launch(w.t, w.home, filepath.Join(w.bin, "ostatokctl"), quick(args)...)
 }
 
 // sandbox starts the cloud of another small shop.
@@ -171,7 +173,7 @@ func (w *world) sandbox(name string, args ...string) readyFile {
 	w.t.Helper()
 	file := filepath.Join(w.home, name, "ready.json")
 	w.write(filepath.Join(filepath.Dir(file), "x"), "") // makes the folder
-	p := run(w.t, w.home, filepath.Join(w.bin, "ostatok-sandbox"), append([]string{"--ready", file, "--terminals", "1",
+	p := launch(w.t, w.home, filepath.Join(w.bin, "ostatok-sandbox"), append([]string{"--ready", file, "--terminals", "1",
 		"--products", "30", "--documents", "200", "--months", "2", "--partial-counts", "1"}, args...)...)
 	for end := time.Now().Add(patient); time.Now().Before(end); {
 		text, err := os.ReadFile(file)
@@ -197,33 +199,39 @@ func (w *world) sandbox(name string, args ...string) readyFile {
 type branch struct {
 	w     *world
 	store string
-	file  string
+	dir   string
 	*program
 }
 
 // branch makes a box for the shop of a cloud; url is where the box reaches it.
 func (w *world) branch(name, url string, cloud readyFile) *branch {
 	w.t.Helper()
-	dir := filepath.Join(w.home, name)
-	w.write(filepath.Join(dir, "token"), cloud.Token+"\n")
-	b := &branch{w: w, store: cloud.Store, file: filepath.Join(dir, "ostatok.toml")}
-	w.write(b.file, fmt.Sprintf(`store    = %q
+	b := &branch{w: w, store: cloud.Store, dir: filepath.Join(w.home, name)}
+	w.write(filepath.Join(b.dir, "token"), cloud.Token+"\n")
+	b.configure(url)
+	return b
+}
+
+func (b *branch) configure(url string) {
+	b.w.t.Helper()
+	b.w.write(filepath.Join(b.dir, "ostatok.toml"), fmt.Sprintf(`store    = %q
 data_dir = %q
 [evotor]
 url        = %q
 token_file = %q
 write      = "off"
+[local]
+listen = ""
 [mqtt]
 urls      = [%q]
 tenant    = %q
 username  = %q
 operators = [%q]
-`, b.store, filepath.Join(dir, "data"), url, filepath.Join(dir, "token"), w.url, tenant, b.store, w.public))
-	return b
+`, b.store, filepath.Join(b.dir, "data"), url, filepath.Join(b.dir, "token"), b.w.url, tenant, b.store, b.w.public))
 }
 
 // start starts the agent as the service manager does.
 func (b *branch) start() {
 	b.w.t.Helper()
-	b.program = run(b.w.t, b.w.home, filepath.Join(b.w.bin, "ostatok"), "run", "--config", b.file)
+	b.program = launch(b.w.t, b.w.home, filepath.Join(b.w.bin, "ostatok"), "run", "--config", filepath.Join(b.dir, "ostatok.toml"))
 }

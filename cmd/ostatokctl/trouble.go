@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"ostatok/agent/message"
@@ -140,7 +141,9 @@ func judgeTargets(s *message.Status, find find) {
 		}
 	}
 	for _, p := range s.Plans {
-		if p.State == "open" {
+		// Under "off" a plan is for looking at; nobody is asked.
+		off := slices.ContainsFunc(s.Targets, func(t message.Target) bool { return t.Name == p.Target && t.Policy == "off" })
+		if p.State == "open" && !off {
 			find(notice, p.Target+" plan", "%s: plan %s waits for approval", p.Target, p.ID)
 		}
 	}
