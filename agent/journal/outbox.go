@@ -88,13 +88,16 @@ func (j *Journal) Outbox(ctx context.Context, target string) iter.Seq2[Entry, er
 }
 
 // Entries returns the rows of the products that have one, by product.
-func (j *Journal) Entries(ctx context.Context, target string, products []string) (entries []Entry, err error) {
+func (j *Journal) Entries(ctx context.Context, target string, products []string) ([]Entry, error) {
 	list, err := json.Marshal(products)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := j.db.Read().QueryContext(ctx,
-		selectEntry+` AND product IN (SELECT value FROM json_each(?)) ORDER BY product`, target, string(list))
+	return j.entries(ctx, target, ` AND product IN (SELECT value FROM json_each(?)) ORDER BY product`, string(list))
+}
+
+func (j *Journal) entries(ctx context.Context, target, which string, args ...any) (entries []Entry, err error) {
+	rows, err := j.db.Read().QueryContext(ctx, selectEntry+which, append([]any{target}, args...)...)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the outbox of %s: %w", target, err)
 	}

@@ -97,7 +97,7 @@ func supersede(ctx context.Context, tx *sql.Tx, old, p *Plan) error {
 // syncRows makes the stored rows of a plan those of p, touching only what
 // differs.
 func syncRows(ctx context.Context, tx *sql.Tx, p *Plan) error {
-	stored, err := planRows(ctx, tx, p.Seq)
+	stored, err := planRows(ctx, tx, p.Seq, 0, -1)
 	if err != nil {
 		return err
 	}
@@ -191,15 +191,15 @@ type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// planRows reads the rows of a plan; while they are under way their state is
-// the outbox's.
-func planRows(ctx context.Context, q querier, seq int64) (list []PlanRow, err error) {
+// planRows reads rows of a plan, limit of them or all below zero; while they are
+// under way their state is the outbox's.
+func planRows(ctx context.Context, q querier, seq int64, from, limit int) (list []PlanRow, err error) {
 	rows, err := q.QueryContext(ctx,
 		`SELECT r.product, r.key, r.code, r.name, r.from_value, r.to_value, r.level, r.level_state, r.basis,
 		        coalesce(o.state, r.state), coalesce(o.reason, r.reason)
 		 FROM plan_row r JOIN plan p ON p.seq = r.plan
 		 LEFT JOIN outbox o ON r.state = 'planned' AND o.target = p.target AND o.product = r.product AND o.plan = r.plan
-		 WHERE r.plan = ? ORDER BY r.product`, seq)
+		 WHERE r.plan = ? ORDER BY r.product LIMIT ? OFFSET ?`, seq, limit, from)
 	if err != nil {
 		return nil, err
 	}
@@ -260,22 +260,27 @@ func (j *Journal) plans(ctx context.Context, query string, args ...any) ([]Plan,
 	}
 	for i := range plans {
 		p := &plans[i]
-		if p.Rows, err = planRows(ctx, j.db.Read(), p.Seq); err != nil {
+		if p.Rows, err = planRows(ctx, j.db.Read(), p.Seq, 0, -1); err != nil {
 			return nil, err
 		}
-		var list string
-		err = j.db.Read().QueryRowContext(ctx, `SELECT list FROM plan_unmatched WHERE plan = ?`, p.Seq).Scan(&list)
-		if errors.Is(err, sql.ErrNoRows) {
-			continue // superseded
-		}
-		if err == nil {
-			err = json.Unmarshal([]byte(list), &p.Unmatched)
-		}
-		if err != nil {
+		if p.Unmatched, err = j.unmatched(ctx, p.Seq); err != nil {
 			return nil, err
 		}
 	}
 	return plans, nil
+}
+
+// unmatched is what a plan cannot write; nothing of a superseded one.
+func (j *Journal) unmatched(ctx context.Context, seq int64) (list []Unmatched, err error) {
+	var text string
+	err = j.db.Read().QueryRowContext(ctx, `SELECT list FROM plan_unmatched WHERE plan = ?`, seq).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &list)
+	}
+	return list, err
 }
 
 func (j *Journal) planHeads(ctx context.Context, query string, args ...any) (plans []Plan, err error) {

@@ -252,7 +252,7 @@ func (m *Mirror) Counts(ctx context.Context) (Counts, error) {
 		c.States[state] += n
 		return nil
 	}, `SELECT ifnull(l.state, ''), ifnull(l.late, 0), count(*) FROM product p LEFT JOIN level l ON l.product = p.id
-		WHERE p.listed = 1 GROUP BY 1, 2`)
+		WHERE p.listed = 1 AND p.type <> 'SERVICE' GROUP BY 1, 2`)
 	if err != nil {
 		return Counts{}, fmt.Errorf("cannot count levels: %w", err)
 	}

@@ -158,7 +158,7 @@ type Counts struct {
 	Devices    int
 	Stale      int                 // products whose level waits for Fold
 	Drift      int                 // products whose level is not the cloud's figure
-	States     map[stock.State]int // of the products in the catalogue
+	States     map[stock.State]int // of the products in the catalogue that have a stock
 }
 
 // ErrNotFound is returned for a product or document that is not in the mirror.
