@@ -81,6 +81,22 @@ func operator(s string) *mistake {
 		"write it as ed25519:KEY=manage, =observe or =revoked, KEY being 32 bytes in base64"}
 }
 
+// releaseKey is a key as `ostatokctl release keygen` prints it.
+func releaseKey(s string) *mistake {
+	key, ok := strings.CutPrefix(s, "ed25519:")
+	if raw, err := base64.StdEncoding.DecodeString(key); ok && err == nil && len(raw) == 32 {
+		return nil
+	}
+	return &mistake{fmt.Sprintf("%q is not a key that certifies releases", s), "write it as ed25519:KEY, KEY being 32 bytes in base64"}
+}
+
+func hours(s string) *mistake {
+	if _, _, ok := (&Update{Window: s}).Hours(); !ok {
+		return &mistake{fmt.Sprintf("%q is not a span of hours", s), `write it as "02:00-05:00"`}
+	}
+	return nil
+}
+
 func reading(name, value string) *mistake {
 	switch t := stock.Type(name); {
 	case !t.Moves() || t == stock.Write:

@@ -7,6 +7,7 @@
 package config
 
 import (
+	"strings"
 	"time"
 
 	"ostatok/agent/stock"
@@ -29,6 +30,7 @@ type Config struct {
 	Targets []Target
 	MQTT    MQTT
 	Local   Local
+	Update  Update
 	Log     Log
 
 	Warnings []Problem // what is worth telling and does not stop the agent
@@ -41,7 +43,7 @@ type Policy string
 
 // The policies. Approve is the default of every target.
 const (
-	Off     Policy = "off"     // nothing is planned or written
+	Off     Policy = "off"     // plans are shown and never carried out
 	Approve Policy = "approve" // a person approves each plan
 	Auto    Policy = "auto"    // plans without guards are written at once
 )
@@ -145,6 +147,30 @@ type Local struct {
 	Ingest     bool   // take documents from terminals in the shop
 }
 
+// Update is how the box comes to newer releases. Without keys only its package
+// renews it.
+type Update struct {
+	ReleaseKeys []string      // "ed25519:KEY": the offline keys that certify release keys
+	URL         string        // of the server with releases; "" only files
+	Channel     string        // whose newest release is taken by itself; "" only when told
+	Window      string        // "02:00-05:00" in the shop's time; "" whenever the shop does not trade
+	Pin         string        // no version but this one
+	Trial       time.Duration // a new version has run well for so long before it stays
+}
+
+// Hours returns the ends of the window, since local midnight; ok is false for
+// none.
+func (u *Update) Hours() (from, to time.Duration, ok bool) {
+	a, b, ok := strings.Cut(u.Window, "-")
+	begin, err1 := time.Parse("15:04", a)
+	end, err2 := time.Parse("15:04", b)
+	if !ok || err1 != nil || err2 != nil {
+		return 0, 0, false
+	}
+	midnight := time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)
+	return begin.Sub(midnight), end.Sub(midnight), true
+}
+
 // Log is what the agent writes about itself.
 type Log struct{ Level string }
 
@@ -165,6 +191,7 @@ func Default() *Config {
 		Guard:  Guard{FallShare: 0.30, FallFloor: 10},
 		Mirror: Mirror{Keep: 400 * day},
 		Local:  Local{Listen: "127.0.0.1:8480", Ingest: true},
+		Update: Update{Trial: 3 * time.Minute},
 		Log:    Log{Level: "info"},
 	}
 }

@@ -112,11 +112,12 @@ func TestExampleUncommented(t *testing.T) {
 	}
 	text := strings.Replace(b.String(), `store    = ""`, strings.TrimSpace(good), 1)
 	text = strings.Replace(text, "ed25519:KEY=manage", "ed25519:"+strings.Repeat("A", 43)+"==manage", 1)
+	text = strings.Replace(text, `"ed25519:KEY"`, `"ed25519:`+strings.Repeat("A", 43)+`="`, 1)
 	c, err := config.Parse("o.toml", []byte(text), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Targets) != 3 || c.Targets[0].Kind != "keycrm" || c.Targets[1].Username == "" || !c.Targets[2].External || c.MQTT.Tenant != "acme" || c.Local.AccessFile == "" {
+	if len(c.Targets) != 3 || c.Targets[0].Kind != "keycrm" || c.Targets[1].Username == "" || !c.Targets[2].External || c.MQTT.Tenant != "acme" || c.Local.AccessFile == "" || c.Update.Pin == "" {
 		t.Errorf("uncommented values did not arrive: %+v", c)
 	}
 }
@@ -190,6 +191,17 @@ func TestMistakes(t *testing.T) {
 		}},
 		{"a broker without a tenant", good + "[mqtt]\nurls = [\"ssl://b:8883\"]\n", nil, []string{
 			"o.toml: mqtt.tenant: is not set; write the tenant's name that the operator gave you",
+		}},
+		{"updates", good + "[update]\nrelease_keys = [\"ed25519:x\"]\nwindow = \"night\"\ntrial = \"1s\"\n", nil, []string{
+			`o.toml:3: update.release_keys: "ed25519:x" is not a key that certifies releases; write it as ed25519:KEY, KEY being 32 bytes in base64`,
+			`o.toml:4: update.window: "night" is not a span of hours; write it as "02:00-05:00"`,
+			"o.toml:5: update.trial: 1s is out of its limits; write a duration from 5s to 30m",
+		}},
+		{"releases that nobody signs", good + "[update]\nurl = \"https://r\"\n", nil, []string{
+			"o.toml: update.release_keys: is not set, so no release could be believed; write the key that the operator gave you",
+		}},
+		{"a channel of no server", good + "[update]\nchannel = \"stable\"\n", nil, []string{
+			"o.toml: update.url: is not set, so there is no channel; write the address of the server with releases",
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -312,4 +324,22 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("neither a configuration nor an error: %v", err)
 		}
 	})
+}
+
+func TestHoursOfUpdates(t *testing.T) {
+	for _, test := range []struct {
+		window   string
+		from, to time.Duration
+		ok       bool
+	}{
+		{"02:00-05:30", 2 * time.Hour, 5*time.Hour + 30*time.Minute, true},
+		{"23:00-01:00", 23 * time.Hour, time.Hour, true},
+		{"", 0, 0, false},
+		{"2-5", 0, 0, false},
+	} {
+		from, to, ok := (&config.Update{Window: test.window}).Hours()
+		if from != test.from || to != test.to || ok != test.ok {
+			t.Errorf("%q: %v to %v, %t", test.window, from, to, ok)
+		}
+	}
 }

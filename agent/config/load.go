@@ -150,6 +150,10 @@ func variable(key string) string {
 	return prefix + strings.ToUpper(strings.ReplaceAll(key, ".", "_"))
 }
 
+// launcher are the variables by which the launcher talks to the agent: they are
+// no settings.
+func launcher() []string { return []string{prefix + "PROGRAM", prefix + "GUARD"} }
+
 func (r *reader) readEnvironment(environ []string) {
 	known := r.config.settings()
 	names := make([]string, len(known))
@@ -158,7 +162,7 @@ func (r *reader) readEnvironment(environ []string) {
 	}
 	for _, line := range environ {
 		name, text, _ := strings.Cut(line, "=")
-		if !strings.HasPrefix(name, prefix) {
+		if !strings.HasPrefix(name, prefix) || slices.Contains(launcher(), name) {
 			continue
 		}
 		i := slices.Index(names, name)
@@ -209,6 +213,12 @@ func (r *reader) crossCheck() {
 	}
 	if (c.MQTT.CertFile == "") != (c.MQTT.KeyFile == "") {
 		r.mistake("mqtt.cert_file", "a certificate needs its key", "set both cert_file and key_file, or none")
+	}
+	if c.Update.URL != "" && len(c.Update.ReleaseKeys) == 0 && !wrong["update.release_keys"] {
+		r.mistake("update.release_keys", "is not set, so no release could be believed", "write the key that the operator gave you")
+	}
+	if c.Update.Channel != "" && c.Update.URL == "" && !wrong["update.url"] {
+		r.mistake("update.url", "is not set, so there is no channel", "write the address of the server with releases")
 	}
 	r.checkTargets(wrong)
 }

@@ -52,7 +52,8 @@ func (c *Config) With(overrides []Override) (*Config, error) {
 	over.Stock.Reading = maps.Clone(c.Stock.Reading)
 	over.Targets = slices.Clone(c.Targets)
 	over.Warnings = slices.Clone(c.Warnings)
-	over.origin = maps.Clone(c.origin)
+	over.origin = make(map[string]Setting, len(c.origin)+len(overrides))
+	maps.Copy(over.origin, c.origin)
 	for _, o := range overrides {
 		if err := over.lay(o); err != nil {
 			return nil, fmt.Errorf("%s: %w", o.Key, err)

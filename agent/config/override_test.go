@@ -79,3 +79,12 @@ func TestOverridesHaveLimits(t *testing.T) {
 		}
 	}
 }
+
+func TestLaunchersVariablesAreNoSettings(t *testing.T) {
+	if _, err := config.Parse("ostatok.toml", []byte(overridable), []string{"OSTATOK_PROGRAM=/var/lib/ostatok/program", "OSTATOK_GUARD=1"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := config.Parse("ostatok.toml", []byte(overridable), []string{"OSTATOK_PROGRAMS=x"}); err == nil {
+		t.Error("an unknown variable was taken")
+	}
+}

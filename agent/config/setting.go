@@ -58,6 +58,14 @@ func (c *Config) settings() []setting {
 		{"local.access_file", text(&c.Local.AccessFile, "a file", absolute)},
 		{"local.ingest", flag(&c.Local.Ingest)},
 
+		{"update.release_keys", list(&c.Update.ReleaseKeys, releaseKey)},
+		{"update.url", text(&c.Update.URL, "the address of the server with releases", webURL)},
+		{"update.channel", text(&c.Update.Channel, "the channel's name", topicLevel)},
+		{"update.window", text(&c.Update.Window, `hours such as "02:00-05:00"`, hours)},
+		{"update.pin", text(&c.Update.Pin, "a version", nil)},
+		// Too short proves nothing; too long is a box that cannot be updated at night.
+		{"update.trial", duration(&c.Update.Trial, 5*time.Second, 30*time.Minute)},
+
 		{"log.level", choice(&c.Log.Level, "trace", "debug", "info", "warn", "error")},
 	}
 }

@@ -123,7 +123,7 @@ func (c *Client) Diagnose(ctx context.Context, w io.Writer, checks []Check) erro
 	if err != nil {
 		return fmt.Errorf("cannot ask for a diagnosis: %w", err)
 	}
-	return c.archive(ctx, "/diagnose", body, w)
+	return c.archive(ctx, "/diagnose", bytes.NewReader(body), w)
 }
 
 func ignore(json.RawMessage) error { return nil }
@@ -148,7 +148,12 @@ func get[T any](ctx context.Context, c *Client, path string, form url.Values) (T
 
 // receive calls and hands over the items of the answer as they come.
 func receive[T any](ctx context.Context, c *Client, method, path string, form url.Values, each func(T) error) error {
-	resp, err := c.call(ctx, method, path+"?"+form.Encode(), nil)
+	return exchange(ctx, c, method, path, form, nil, each)
+}
+
+// exchange is receive with a body to send.
+func exchange[T any](ctx context.Context, c *Client, method, path string, form url.Values, body io.Reader, each func(T) error) error {
+	resp, err := c.call(ctx, method, path+"?"+form.Encode(), body)
 	if err != nil {
 		return err
 	}
@@ -181,7 +186,7 @@ func receive[T any](ctx context.Context, c *Client, method, path string, form ur
 
 // archive copies an answer that is not JSON, and believes it only when the
 // agent says at its end that it is whole.
-func (c *Client) archive(ctx context.Context, path string, body []byte, w io.Writer) error {
+func (c *Client) archive(ctx context.Context, path string, body io.Reader, w io.Writer) error {
 	resp, err := c.call(ctx, http.MethodPost, path, body)
 	if err != nil {
 		return err
@@ -204,8 +209,8 @@ func (c *Client) archive(ctx context.Context, path string, body []byte, w io.Wri
 	}
 }
 
-func (c *Client) call(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://ostatok"+path, bytes.NewReader(body))
+func (c *Client) call(ctx context.Context, method, path string, body io.Reader) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://ostatok"+path, body)
 	if err != nil {
 		return nil, fmt.Errorf("cannot ask the running agent: %w", err)
 	}

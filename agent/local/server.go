@@ -54,8 +54,9 @@ func handler(shop Shop, log zerolog.Logger) http.Handler {
 			flush := http.NewResponseController(w).Flush
 			err := run(r, func(item any) error {
 				err := out.Encode(line{Item: item})
-				if _, watched := item.(syncItem); watched && err == nil {
-					err = flush()
+				switch item.(type) {
+				case syncItem, updateItem: // watched as they come
+					err = errors.Join(err, flush())
 				}
 				return err
 			})
@@ -102,6 +103,8 @@ func handler(shop Shop, log zerolog.Logger) http.Handler {
 	answer("POST /plans/reject", func(r *http.Request, _ func(any) error) error {
 		return shop.Reject(r.Context(), r.FormValue("id"))
 	})
+	answerMapping(answer, shop)
+	answerUpdate(answer, shop)
 	answer("POST /sync", func(r *http.Request, send func(any) error) error {
 		result, err := shop.Sync(r.Context(), r.FormValue("backfill") != "", func(p Progress) {
 			_ = send(syncItem{Progress: &p}) // whoever watched is gone; the sync goes on until its context ends

@@ -13,6 +13,7 @@ import (
 
 	"ostatok/agent/journal"
 	"ostatok/agent/stock"
+	"ostatok/sync/match"
 )
 
 // Shop is what commands ask of the agent. Errors that a command answers in its
@@ -31,8 +32,23 @@ type Shop interface {
 	Approve(ctx context.Context, id string, assumed bool) error
 	Reject(ctx context.Context, id string) error
 
+	// Mapping returns the catalogue with the keys that are mapped at a target.
+	Mapping(ctx context.Context, target string) ([]match.Entry, error)
+	// SetMapping takes the entries into the mapping of a target, all of them or none.
+	SetMapping(ctx context.Context, target string, entries []match.Entry, o MappingOptions) (MappingResult, error)
+	// CheckMapping looks at how the products fit a target, and asks it for its own
+	// list where it has one.
+	CheckMapping(ctx context.Context, target string) (MappingReport, error)
+
 	// Sync runs one full cycle; progress is called from one goroutine at a time.
 	Sync(ctx context.Context, backfill bool, progress func(Progress)) (SyncResult, error)
+
+	// Update fetches or takes a release, verifies it and checks it on a copy of the
+	// data; it is switched to when the shop does not trade. The agent ends then.
+	Update(ctx context.Context, order UpdateOrder, progress func(doing string)) (UpdateResult, error)
+	Updates(ctx context.Context) (Updates, error)
+	// RollBack has the previous version start next; the agent ends then.
+	RollBack(ctx context.Context) error
 
 	Status(ctx context.Context) (Status, error)
 	// Check looks at the files in use: integrity of both databases.
@@ -176,12 +192,22 @@ type Status struct {
 	Levels      Levels     `json:"levels"`
 	Counts      Counts     `json:"counts"`
 	Targets     []Target   `json:"targets"`
-	Plans       []PlanHead `json:"plans"`           // open or under way
-	Clock       string     `json:"clock,omitempty"` // why the clock is not trusted
+	Plans       []PlanHead `json:"plans"`            // open or under way
+	Broker      *Broker    `json:"broker,omitempty"` // null without one
+	Clock       string     `json:"clock,omitempty"`  // why the clock is not trusted
 	MirrorBytes int64      `json:"mirror_bytes"`
 	JournalSize int64      `json:"journal_bytes"`
 	DiskFree    uint64     `json:"disk_free"`
-	Memory      uint64     `json:"memory"` // bytes that the runtime holds
+	Memory      uint64     `json:"memory"`           // bytes that the runtime holds
+	Update      string     `json:"update,omitempty"` // state of an update under way
+}
+
+// Broker is the connection to the operator's MQTT broker.
+type Broker struct {
+	Connected bool       `json:"connected"`
+	URL       string     `json:"url"` // in use, or tried last
+	Since     *time.Time `json:"since"`
+	LastError string     `json:"last_error,omitempty"`
 }
 
 // Counts are the sizes of the mirror.
@@ -191,14 +217,20 @@ type Counts struct {
 	Movements  int `json:"movements"`
 	Quarantine int `json:"quarantine"`
 	Terminals  int `json:"terminals"`
+	Drift      int `json:"drift"` // products whose figure in the cloud is not the level
 }
 
 // Target is one target's state.
 type Target struct {
 	Name        string     `json:"name"`
+	Kind        string     `json:"kind"`
 	Policy      string     `json:"policy"`
-	Waiting     int        `json:"waiting"`
+	ShownOnly   bool       `json:"shown_only,omitempty"` // a second opinion: differences are shown, nothing is written
+	Waiting     int        `json:"waiting"`              // figures on their way
+	Planned     int        `json:"planned"`              // of them, not sent yet
+	Accepted    int        `json:"accepted"`
 	Rejected    int        `json:"rejected"`
+	Withheld    int        `json:"withheld"` // figures that must not be sent
 	Blocked     string     `json:"blocked,omitempty"`
 	LastSuccess *time.Time `json:"last_success"`
 	LastError   string     `json:"last_error,omitempty"`

@@ -64,10 +64,11 @@ func (a *app) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.file, "config", config.DefaultFile, "the configuration file")
 	root.PersistentFlags().StringVar(&a.format, "format", formatTable, "how lists are printed: table, json or csv")
 	root.AddCommand(
-		a.runCommand(), a.syncCommand(), a.stockCommand(), a.explainCommand(), a.planCommand(),
+		a.runCommand(), a.syncCommand(), a.stockCommand(), a.explainCommand(), a.planCommand(), a.mappingCommand(),
 		a.statusCommand(), a.doctorCommand(), a.backupCommand(), a.restoreCommand(), a.diagnoseCommand(),
-		a.configCommand(), a.versionCommand(),
+		a.configCommand(), a.setupCommand(), a.accessCommand(), a.versionCommand(), a.updateCommand(), a.selfcheckCommand(),
 	)
+	root.AddCommand(a.serviceCommands()...)
 	return root
 }
 

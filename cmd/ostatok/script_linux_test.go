@@ -22,6 +22,7 @@ import (
 	"ostatok/agent/local"
 	"ostatok/agent/stock"
 	"ostatok/sync/evotor/evotortest"
+	"ostatok/sync/virtpos/virtpostest"
 )
 
 var update = flag.Bool("update", false, "write the golden parts of the scripts anew")
@@ -72,6 +73,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"shop": shopCommand, "live": liveCommand, "fault": faultCommand, "at": atCommand,
 			"right": rightCommand, "await": awaitCommand, "tmpfs": tmpfsCommand, "overwrite": overwriteCommand, "patched": patchedCommand,
+			"office": officeCommand,
 		},
 		Condition: func(condition string) (bool, error) {
 			if condition == "mount" {
@@ -84,8 +86,9 @@ func TestScripts(t *testing.T) {
 
 // world is what a script plays in.
 type world struct {
-	shop  *evotortest.Shop
-	cloud *evotortest.Cloud
+	shop   *evotortest.Shop
+	cloud  *evotortest.Cloud
+	office *virtpostest.Server
 }
 
 func worldOf(ts *testscript.TestScript) *world { return ts.Value("world").(*world) }

@@ -41,6 +41,7 @@ func (a *app) statusWords(s local.Status) string {
 	} else {
 		line("agent", "is not running; start it with `ostatok run` or the service")
 	}
+	line("service", "%s", a.serviceWords())
 	line("shop", "%s, %d terminals", s.Store, s.Counts.Terminals)
 	line("levels", "%d known, %d assumed, %d waiting for older months, %d to count",
 		s.Levels.Known, s.Levels.Assumed, s.Levels.Unresolved, s.Levels.Unknown)
@@ -50,13 +51,26 @@ func (a *app) statusWords(s local.Status) string {
 	}
 	for _, t := range s.Targets {
 		text := fmt.Sprintf("write = %s, %d waiting, %d rejected, last success %s", t.Policy, t.Waiting, t.Rejected, a.moment(t.LastSuccess))
+		if t.ShownOnly {
+			text = "differences are shown only, nothing is written"
+		}
 		if t.Blocked != "" {
 			text += "; blocked: " + t.Blocked
 		}
 		line(t.Name, "%s", text)
 	}
+	switch b := s.Broker; {
+	case b == nil || !s.Running:
+	case b.Connected:
+		line("broker", "%s since %s", b.URL, a.moment(b.Since))
+	default:
+		line("broker", "not connected to %s: %s", b.URL, b.LastError)
+	}
 	for _, p := range s.Plans {
 		line("plan", "%s for %s: %s, %d rows", p.ID, p.Target, p.State, p.Rows)
+	}
+	if s.Update != "" {
+		line("update", "%s", s.Update)
 	}
 	if s.Clock != "" {
 		line("clock", "%s", s.Clock)

@@ -54,41 +54,60 @@ func (a *app) printStock(ctx context.Context, shop local.Shop, q local.StockQuer
 		}
 		return array.end()
 	}
-	columns := []column{
-		{title: "CODE", name: "code"}, {title: "NAME", name: "name", cut: true},
-		{title: "STOCK", name: "quantity", right: true}, {title: "STATE", name: "state", cut: true},
-		{title: "AS OF (UTC)", name: "as_of"}, {title: "CLOUD", name: "cloud_quantity", right: true},
+	if a.format == formatCSV {
+		return a.streamStock(ctx, shop, q)
 	}
-	csv := a.format == formatCSV
-	if csv { // programs get the ids and every figure
-		columns = append([]column{{name: "product_id"}}, columns...)
-		columns = append(columns, column{name: "reserved"}, column{name: "available"}, column{name: "document_id"}, column{name: "document_type"})
-	}
-	l := a.list(columns...)
-	none := true
 	var rows []local.Row
+	reserves := false
+	for row, err := range shop.Stock(ctx, q) {
+		if err != nil {
+			return err
+		}
+		rows = append(rows, row)
+		reserves = reserves || row.Reserved != nil
+	}
+	if len(rows) == 0 {
+		a.say("no product fits; `ostatok sync --once` fetches the catalogue")
+	}
+	// People look for names; programs, which sort for themselves, get a stream.
+	slices.SortFunc(rows, func(a, b local.Row) int {
+		return cmp.Or(cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), cmp.Compare(a.Product, b.Product))
+	})
+	columns := []column{
+		{title: "CODE", name: "code"}, {title: "NAME", name: "name", cut: true}, {title: "STOCK", name: "quantity", right: true},
+	}
+	if reserves { // most shops have none
+		columns = append(columns, column{title: "RESERVED", name: "reserved", right: true}, column{title: "AVAILABLE", name: "available", right: true})
+	}
+	l := a.list(append(columns, column{title: "STATE", name: "state", cut: true}, column{title: "AS OF (UTC)", name: "as_of"},
+		column{title: "CLOUD", name: "cloud_quantity", right: true})...)
+	for _, row := range rows {
+		cells := []string{row.Code, row.Name, a.figure(row.Quantity)}
+		if reserves {
+			cells = append(cells, a.figure(row.Reserved), a.figure(row.Available))
+		}
+		l.add(append(cells, stateWords(row), a.moment(row.AsOf), a.figure(row.Cloud))...)
+	}
+	return l.end()
+}
+
+// streamStock gives programs the ids and every figure.
+func (a *app) streamStock(ctx context.Context, shop local.Shop, q local.StockQuery) error {
+	l := a.list(column{name: "product_id"}, column{name: "code"}, column{name: "name"}, column{name: "quantity"},
+		column{name: "state"}, column{name: "as_of"}, column{name: "cloud_quantity"}, column{name: "reserved"},
+		column{name: "available"}, column{name: "document_id"}, column{name: "document_type"})
+	none := true
 	for row, err := range shop.Stock(ctx, q) {
 		if err != nil {
 			return err
 		}
 		none = false
-		if !csv {
-			rows = append(rows, row)
-			continue
-		}
 		var source local.Source
 		if row.Source != nil {
 			source = *row.Source
 		}
 		l.add(row.Product, row.Code, row.Name, a.figure(row.Quantity), string(row.State), a.moment(row.AsOf), a.figure(row.Cloud),
 			a.figure(row.Reserved), a.figure(row.Available), source.Document, string(source.Type))
-	}
-	// People look for names; programs, which sort for themselves, get a stream.
-	slices.SortFunc(rows, func(a, b local.Row) int {
-		return cmp.Or(cmp.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), cmp.Compare(a.Product, b.Product))
-	})
-	for _, row := range rows {
-		l.add(row.Code, row.Name, a.figure(row.Quantity), stateWords(row), a.moment(row.AsOf), a.figure(row.Cloud))
 	}
 	if none {
 		a.say("no product fits; `ostatok sync --once` fetches the catalogue")
