@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -19,9 +20,11 @@ import (
 	"github.com/rs/zerolog"
 
 	"ostatok/agent/config"
+	"ostatok/agent/ingest"
 	"ostatok/agent/journal"
 	"ostatok/agent/local"
 	"ostatok/agent/mirror"
+	"ostatok/agent/remote"
 	"ostatok/agent/stock"
 	"ostatok/platform/lock"
 	"ostatok/sync/evotor"
@@ -33,8 +36,18 @@ import (
 type Options struct {
 	Build     Build
 	Now       func() time.Time
-	Transport http.RoundTripper // to the cloud; nil: the client's own
+	Transport http.RoundTripper // to the cloud and the targets; nil: each client's own
+	Location  *time.Location    // the shop's time zone; nil is that of the box
 	Log       zerolog.Logger
+	Logs      Logs
+	Launch    Launch
+}
+
+// Logs is the program's log as far as an operator may look at it and set it.
+type Logs struct {
+	SetLevel func(level string)       // nil: it cannot be set
+	Tail     func(lines int) []string // the newest lines; nil: none are kept
+	Keep     func(io.Writer)          // where the log goes besides, from now on; nil: nowhere
 }
 
 // SchemaLevel is the level of both databases: releases of one level open each
@@ -51,12 +64,13 @@ type Build struct {
 // Agent is one shop's agent with its files open. It is the local.Shop of the
 // process that owns the files.
 type Agent struct {
-	config  *config.Config
-	build   Build
-	now     func() time.Time
-	log     zerolog.Logger
-	started time.Time
-	running atomic.Bool // inside Run
+	config   *config.Config
+	build    Build
+	now      func() time.Time
+	location *time.Location
+	log      zerolog.Logger
+	started  time.Time
+	running  atomic.Bool // inside Run
 
 	lock    *lock.Lock
 	journal *journal.Journal
@@ -66,9 +80,28 @@ type Agent struct {
 	engine  *push.Engine
 	clock   *clockWatch
 
-	notices  []string      // what the opening met, for people
-	changed  chan struct{} // levels changed or a plan was approved: look at the targets
-	progress progressFan   // who watches a sync
+	backends *backends                // the configured targets
+	mapping  sync.Mutex               // held while the mapping of one changes, from the journal to its matcher
+	fullRuns map[string]*fullSchedule // of those that have one, by name
+
+	inbox    *ingest.Inbox // documents received in the shop
+	received chan struct{} // something came in, or the cloud was read
+
+	updates *updates       // nil when the launcher did not start us
+	remote  *remote.Remote // nil without a broker
+	web     *web           // nil without an address to listen at
+	base    *config.Config // without what operators have laid over it
+	logs    Logs
+	endings chan Ending
+
+	mu      sync.Mutex
+	pulse   pulse
+	applied string      // the values of the configuration in force, or to come
+	logBack *time.Timer // ends a log level that an operator has set
+
+	notices  []string                 // what the opening met, for people
+	changed  map[string]chan struct{} // by target: levels changed or a plan was approved, look at it
+	progress progressFan              // who watches a sync
 }
 
 // The heap is small and the garbage of a first sync is large: without a limit
@@ -87,24 +120,50 @@ func Open(ctx context.Context, c *config.Config, o Options) (_ *Agent, err error
 	debug.SetMemoryLimit(heapLimit)
 	debug.SetGCPercent(gcPercent)
 	a := &Agent{
-		config: c, build: o.Build, now: o.Now, log: o.Log, started: o.Now(),
-		changed: make(chan struct{}, 1),
+		config: c, base: c, build: o.Build, now: o.Now, location: o.Location, log: o.Log, logs: o.Logs,
+		started: o.Now(), endings: make(chan Ending, 1),
+	}
+	if a.location == nil {
+		a.location = time.Local
 	}
 	defer func() {
 		if err != nil {
+			a.updates.crash(err)
 			err = errors.Join(err, a.Close())
 		}
 	}()
 	if a.lock, err = takeDir(c); err != nil {
 		return nil, err
 	}
-	if err := finishRestore(c.DataDir, o.Now()); err != nil {
+	if err := a.openUpdates(ctx, o.Launch, o.Transport); err != nil {
+		return nil, err
+	}
+	restored, err := finishRestore(c.DataDir, o.Now())
+	if err != nil {
 		return nil, err
 	}
 	if err := a.openJournal(ctx); err != nil {
 		return nil, err
 	}
+	if restored { // it may have forgotten commands that were done since
+		if err := errors.Join(a.journal.DoubtCommands(ctx), endRestore(c.DataDir)); err != nil {
+			return nil, err
+		}
+	}
+	if err := a.tellUpdate(ctx); err != nil {
+		return nil, err
+	}
+	if a.config, err = overlay(ctx, c, a.journal); err != nil {
+		return nil, err
+	}
+	a.applied = settingsText(a.config)
+	if a.logs.SetLevel != nil {
+		a.logs.SetLevel(a.config.Log.Level)
+	}
 	if err := a.openMirror(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.openInbox(ctx); err != nil {
 		return nil, err
 	}
 	if a.clock, err = openClock(ctx, a.journal, o.Now, o.Build.Time); err != nil {
@@ -114,7 +173,15 @@ func Open(ctx context.Context, c *config.Config, o Options) (_ *Agent, err error
 		return nil, err
 	}
 	a.openPull()
-	a.openPush()
+	if err := a.openPush(ctx, o.Transport); err != nil {
+		return nil, err
+	}
+	if err := a.openRemote(); err != nil {
+		return nil, err
+	}
+	if a.web, err = a.openWeb(); err != nil {
+		return nil, err
+	}
 	return a, nil
 }
 
@@ -159,11 +226,7 @@ func (a *Agent) openJournal(ctx context.Context) error {
 }
 
 func (a *Agent) openMirror(ctx context.Context) error {
-	c := a.config
-	m, notice, err := mirror.Open(ctx, mirror.Options{
-		Dir: c.DataDir, Store: c.Store, Rules: c.Stock.Options(), Method: c.Stock.Method,
-		Pinned: c.Stock.Pinned(), Keep: c.Mirror.Keep, Now: a.now, Log: a.log,
-	})
+	m, notice, err := mirror.Open(ctx, mirrorOptions(a.config, a.config.DataDir, a.now, a.log))
 	if err != nil {
 		return err
 	}
@@ -176,6 +239,13 @@ func (a *Agent) openMirror(ctx context.Context) error {
 	// Its levels may have to be computed anew, and nobody must see the old ones.
 	_, err = m.Fold(ctx, nil)
 	return err
+}
+
+func mirrorOptions(c *config.Config, dir string, now func() time.Time, log zerolog.Logger) mirror.Options {
+	return mirror.Options{
+		Dir: dir, Store: c.Store, Rules: c.Stock.Options(), Method: c.Stock.Method,
+		Pinned: c.Stock.Pinned(), Keep: c.Mirror.Keep, Now: now, Log: log,
+	}
 }
 
 func (a *Agent) notice(text string) {
@@ -224,9 +294,13 @@ func (a *Agent) openPull() {
 				// What came through is a day's documents and more; until the
 				// next look the memory is the box's.
 				debug.FreeOSMemory()
+				a.lookAtInbox()
 			}
 		},
-		OnChange: func([]mirror.Change) { a.lookAtTargets() },
+		OnChange: func(changes []mirror.Change) {
+			a.lookAtTargets()
+			a.levelsChanged(changedProducts(changes)...)
+		},
 		OnEvent: func(kind, severity, message string, data any) {
 			a.event(context.Background(), kind, severity, message, data)
 		},
@@ -234,23 +308,40 @@ func (a *Agent) openPull() {
 }
 
 // openPush sets up the targets. The cloud of the terminals is the first of them.
-func (a *Agent) openPush() {
-	targets := []push.TargetSetup{{
+func (a *Agent) openPush(ctx context.Context, transport http.RoundTripper) (err error) {
+	setups := []push.TargetSetup{{
 		Name: "evotor", Kind: push.KindEvotor, Target: a.cloud.Target(a.config.Store),
-		Policy: push.Policy(a.config.Evotor.Write), Match: matchID, Shown: a.catalogueFigure,
+		Policy: push.Policy(a.config.Evotor.Write), Match: a.matchCloud, Shown: a.catalogueFigure,
 	}}
-	for _, t := range a.config.Targets {
-		a.log.Warn().Str("target", t.Name).Str("kind", t.Kind).Msg("kind of target not supported yet")
-		a.notices = append(a.notices, fmt.Sprintf("target %s: kind %s is not supported yet; nothing is written to it", t.Name, t.Kind))
-	}
-	a.engine = push.New(a.mirror, a.journal, targets, push.Options{
-		Guards:  push.Guards{FallShare: a.config.Guard.FallShare, FallFloor: a.config.Guard.FallFloor},
-		Now:     a.now,
-		Log:     a.log,
-		Ready:   a.ready,
-		Refresh: a.refresh,
-		Wrote:   a.wrote,
+	a.backends, err = connect(a.config.Targets, clientOptions{
+		version: a.build.Version, transport: transport, now: a.now, log: a.log,
 	})
+	if err != nil {
+		return err
+	}
+	if err := a.openMatching(ctx); err != nil {
+		return err
+	}
+	for _, b := range a.backends.list {
+		setups = append(setups, b.setup())
+	}
+	if err := a.openReserves(ctx); err != nil {
+		return err
+	}
+	a.engine = push.New(a.mirror, a.journal, setups, push.Options{
+		Guards:   push.Guards{FallShare: a.config.Guard.FallShare, FallFloor: a.config.Guard.FallFloor},
+		Now:      a.now,
+		Log:      a.log,
+		Ready:    a.ready,
+		Reserves: a.reserveState,
+		Refresh:  a.refresh,
+		Wrote:    a.wrote,
+	})
+	a.changed = make(map[string]chan struct{})
+	for _, name := range a.engine.Targets() {
+		a.changed[name] = make(chan struct{}, 1)
+	}
+	return a.openFullRuns()
 }
 
 // matchID is how the cloud knows a product: by its own id.
@@ -261,9 +352,12 @@ func (a *Agent) catalogueFigure(r mirror.Row) (q stock.Quantity, at int64, ok bo
 	return r.Cloud, r.CloudAt, r.HasCloud && r.CloudAt != 0 && a.config.Stock.CloudQuantity != "ignore"
 }
 
-// Run is the agent at work, until ctx ends; then it returns within seconds.
-// Whatever fails inside is told, and begun again after a pause.
-func (a *Agent) Run(ctx context.Context) {
+// Run is the agent at work, until ctx ends or an operator asks for another
+// ending; then it returns within seconds. Whatever fails inside is told, and
+// begun again after a pause.
+func (a *Agent) Run(ctx context.Context) Ending {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	a.running.Store(true)
 	defer a.running.Store(false)
 	a.event(ctx, "started", journal.Info, "The agent started.", map[string]string{"version": a.build.Version})
@@ -273,12 +367,67 @@ func (a *Agent) Run(ctx context.Context) {
 	// step they take is a transaction of its own, and the files are closed after
 	// the last of them, by Close.
 	var parts sync.WaitGroup
-	parts.Go(func() { a.supervise(ctx, "control socket", a.answer) })
-	parts.Go(func() { a.supervise(ctx, "pull", a.puller.Run) })
-	parts.Go(func() { a.supervise(ctx, "push", a.keepTargets) })
-	parts.Go(func() { a.supervise(ctx, "maintenance", a.maintain) })
+	parts.Go(func() { a.supervise(ctx, "news", a.watchPull) })
+	work := func() {
+		parts.Go(func() { a.supervise(ctx, "control socket", a.answer) })
+		parts.Go(func() { a.keepInStep(ctx) })
+		parts.Go(func() { a.supervise(ctx, "maintenance", a.maintain) })
+		if a.remote != nil {
+			parts.Go(func() { a.supervise(ctx, "remote", a.remote.Run) })
+		}
+		if a.web != nil {
+			parts.Go(func() { a.supervise(ctx, "page", a.serveWeb) })
+		}
+	}
+	quiet := a.quiet()
+	if !quiet {
+		work()
+	}
+	if a.updates != nil {
+		parts.Go(func() {
+			stays := a.prove(ctx)
+			if stays && quiet {
+				work()
+			}
+			if stays {
+				a.supervise(ctx, "updates", a.keepUpdated)
+			}
+		})
+	}
+	var ending Ending
+	parts.Go(func() { ending = a.ends(ctx, cancel) })
 	parts.Wait()
+	if ending != Stopped && a.switches() {
+		ending = a.switchRelease(ctx)
+	}
 	a.log.Info().Msg("agent stopped")
+	return ending
+}
+
+// keepInStep pulls from the cloud and pushes to the targets until ctx ends.
+func (a *Agent) keepInStep(ctx context.Context) {
+	var parts sync.WaitGroup
+	parts.Go(func() { a.supervise(ctx, "pull", a.puller.Run) })
+	parts.Go(func() { a.supervise(ctx, "inbox", a.keepInbox) })
+	// A target in trouble is nobody else's: each has a loop of its own.
+	for _, name := range a.engine.Targets() {
+		parts.Go(func() {
+			a.supervise(ctx, "push", func(ctx context.Context) error { return a.keepTarget(ctx, name) })
+		})
+	}
+	for _, b := range a.backends.list {
+		if b.reserves != nil {
+			parts.Go(func() {
+				a.supervise(ctx, "reserves", func(ctx context.Context) error { return a.keepReserves(ctx, b) })
+			})
+		}
+	}
+	for name, run := range a.fullRuns {
+		parts.Go(func() {
+			a.supervise(ctx, "full run", func(ctx context.Context) error { return a.keepFull(ctx, name, run) })
+		})
+	}
+	parts.Wait()
 }
 
 // answer serves the other commands on this machine.
@@ -318,8 +467,16 @@ func (a *Agent) supervise(ctx context.Context, name string, run func(context.Con
 // a failed Open had opened.
 func (a *Agent) Close() error {
 	var errs []error
+	a.mu.Lock()
+	if a.logBack != nil {
+		a.logBack.Stop()
+	}
+	a.mu.Unlock()
 	if a.cloud != nil {
 		a.cloud.Close()
+	}
+	if a.backends != nil {
+		a.backends.Close()
 	}
 	if a.mirror != nil {
 		errs = append(errs, a.mirror.Close())

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // box is a shop, its cloud, and a data directory with a configuration.
 type box struct {
-	t       *testing.T
+	t       testing.TB
 	shop    *evotortest.Shop
 	config  *config.Config
 	options agent.Options
@@ -37,9 +37,15 @@ type box struct {
 
 func newBox(t *testing.T, o evotortest.CloudOptions) *box {
 	to := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
-	b := &box{t: t, shop: evotortest.NewShop(evotortest.Settings{
+	return boxOf(t, evotortest.NewShop(evotortest.Settings{
 		Seed: 7, Products: 20, Documents: 300, Terminals: 2, From: to.AddDate(0, -4, 0), To: to,
-	})}
+	}), o)
+}
+
+// boxOf plays a shop up to the end of its period.
+func boxOf(t testing.TB, shop *evotortest.Shop, o evotortest.CloudOptions) *box {
+	to := shop.Settings().To
+	b := &box{t: t, shop: shop}
 	b.shop.Run(to)
 	o.Tokens, o.Now = []string{"a-token"}, b.shop.Now
 	server := httptest.NewServer(evotortest.NewCloud(b.shop, o))
@@ -232,9 +238,6 @@ func TestRestoreIsFinishedAfterAPowerCut(t *testing.T) {
 				t.Fatal(err)
 			}
 			if _, err := agent.Restore(t.Context(), b.config, bytes.NewReader(saved.Bytes()), b.shop.Now()); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Mkdir(filepath.Join(data, "restore"), 0o700); err != nil {
 				t.Fatal(err)
 			}
 			cut()

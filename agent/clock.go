@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"ostatok/agent/command"
 	"ostatok/agent/journal"
 	"ostatok/platform/clock"
 )
@@ -21,9 +22,11 @@ type clockWatch struct {
 	now     func() time.Time
 	build   time.Time
 
-	mu    sync.Mutex
-	seen  time.Time
-	cloud error // what the cloud's last answer said against the clock
+	mu     sync.Mutex
+	seen   time.Time
+	cloud  error     // what the cloud's last answer said against the clock
+	server time.Time // the cloud's clock at its last answer
+	heard  time.Time // … and ours then
 }
 
 func openClock(ctx context.Context, j *journal.Journal, now func() time.Time, build time.Time) (*clockWatch, error) {
@@ -42,7 +45,30 @@ func openClock(ctx context.Context, j *journal.Journal, now func() time.Time, bu
 func (w *clockWatch) cloudSays(server time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.cloud = clock.Compare(w.now(), server)
+	w.server, w.heard = server, w.now()
+	w.cloud = clock.Compare(w.heard, server)
+}
+
+// known is what can be said of the time: while the clock is not trusted, the
+// best guess is what the cloud said last, and before that the latest time that
+// was ever trusted.
+func (w *clockWatch) known() command.Clock {
+	trusted := w.trusted() == nil
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := w.now()
+	c := command.Clock{Now: now, Trusted: trusted, Best: later(w.seen, w.build)}
+	if since := now.Sub(w.heard); !w.server.IsZero() && since >= 0 {
+		c.Best = later(c.Best, w.server.Add(since))
+	}
+	return c
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 // trusted returns why the clock cannot be right, nil when nothing speaks

@@ -21,10 +21,17 @@ import (
 
 // Sync implements local.Shop: pull, fold, plan, deliver what policy allows.
 func (a *Agent) Sync(ctx context.Context, backfill bool, progress func(local.Progress)) (local.SyncResult, error) {
+	return a.sync(ctx, pull.Cycle{Backfill: backfill, Catalogue: true}, progress)
+}
+
+func (a *Agent) sync(ctx context.Context, cycle pull.Cycle, progress func(local.Progress)) (local.SyncResult, error) {
 	if progress != nil {
 		defer a.progress.watch(progress)()
 	}
-	report, err := a.puller.Cycle(ctx, pull.Cycle{Backfill: backfill, Catalogue: true})
+	report, err := a.puller.Cycle(ctx, cycle)
+	if err == nil {
+		err = a.drain(ctx)
+	}
 	if err != nil {
 		return local.SyncResult{}, err
 	}
@@ -36,30 +43,50 @@ func (a *Agent) Sync(ctx context.Context, backfill bool, progress func(local.Pro
 		if err := a.clock.note(ctx); err != nil {
 			return result, err
 		}
-		delivery, err := a.planAndDeliver(ctx)
-		result.Delivery = deliveries(delivery)
-		if elsewhere(err) {
-			result.Complete = false
-			result.Problems = append(result.Problems, local.Problem{Kind: "targets", Blocks: true,
-				Message: upper(err.Error()) + ".", Do: "Run the sync again; what was approved is kept and sent then."})
-		} else if err != nil {
+		if err := a.bringInStep(ctx, &result); err != nil {
 			return result, err
 		}
 	}
-	plans, err := a.engine.Plans(ctx, "", false)
-	if err != nil {
+	if result.Plans, err = a.heads(ctx, journal.PlanOpen); err != nil {
 		return result, err
 	}
-	result.Plans = heads(plans, journal.PlanOpen)
 	var counts local.Counts
 	result.Levels, counts, err = a.count(ctx)
 	result.Products = counts.Products // also when the catalogue was not read again
 	return result, err
 }
 
-// keepTargets plans and delivers whenever levels changed or somebody approved,
-// and delivers when a row of the outbox is due.
-func (a *Agent) keepTargets(ctx context.Context) error {
+// bringInStep plans for all targets and delivers to them, side by side.
+func (a *Agent) bringInStep(ctx context.Context, result *local.SyncResult) error {
+	names := a.engine.Targets()
+	done := make([]push.Delivery, len(names))
+	errs := make([]error, len(names)+1)
+	var work sync.WaitGroup
+	// What is available cannot be said without the reserves.
+	errs[len(names)] = a.firstReserves(ctx)
+	for i, name := range names {
+		work.Go(func() { done[i], errs[i] = a.planAndDeliver(ctx, name) })
+	}
+	work.Wait()
+	var own []error
+	for _, err := range errs {
+		if err != nil && !elsewhere(err) {
+			own = append(own, err)
+		} else if err != nil {
+			result.Complete = false
+			result.Problems = append(result.Problems, local.Problem{Kind: "targets", Blocks: true,
+				Message: upper(err.Error()) + ".", Do: "Run the sync again; what was approved is kept and sent then."})
+		}
+	}
+	for _, d := range done {
+		result.Delivery = append(result.Delivery, deliveries(d)...)
+	}
+	return errors.Join(own...)
+}
+
+// keepTarget plans for a target and delivers whenever levels changed or somebody
+// approved, and delivers when a row of its outbox is due.
+func (a *Agent) keepTarget(ctx context.Context, name string) error {
 	const (
 		// Documents come in bursts: a moment of quiet saves a plan for each.
 		quiet = 2 * time.Second
@@ -73,7 +100,7 @@ func (a *Agent) keepTargets(ctx context.Context) error {
 		case <-ctx.Done():
 			due.Stop()
 			return nil
-		case <-a.changed:
+		case <-a.changed[name]:
 			due.Stop()
 			plan = true
 			if !sleep(ctx, quiet) {
@@ -94,13 +121,16 @@ func (a *Agent) keepTargets(ctx context.Context) error {
 		if plan {
 			work = a.planAndDeliver
 		}
-		delivery, err := work(ctx)
+		delivery, err := work(ctx, name)
+		if plan || delivery.Next != 0 {
+			a.stateChanged()
+		}
 		if err == nil && plan {
 			plan, planned = false, a.now()
 			debug.FreeOSMemory() // a plan is as large as the catalogue
 		}
 		if elsewhere(err) {
-			a.log.Warn().Err(err).Msg("targets not brought up to date")
+			a.log.Warn().Err(err).Str("target", name).Msg("target not brought up to date")
 		} else if err != nil {
 			return err
 		}
@@ -117,25 +147,36 @@ func elsewhere(err error) bool {
 	return incomplete || rest.KindOf(err) != ""
 }
 
-// lookAtTargets wakes keepTargets.
+// lookAtTargets has all targets looked at.
 func (a *Agent) lookAtTargets() {
+	for name := range a.changed {
+		a.lookAt(name)
+	}
+}
+
+// lookAt wakes the loop of a target.
+func (a *Agent) lookAt(name string) {
 	select {
-	case a.changed <- struct{}{}:
-	default: // it is awake already
+	case a.changed[name] <- struct{}{}:
+	default: // its loop is awake already
 	}
 }
 
-func (a *Agent) planAndDeliver(ctx context.Context) (push.Delivery, error) {
-	for _, name := range a.engine.Targets() {
-		if _, err := a.engine.Plan(ctx, name); err != nil {
-			return push.Delivery{}, fmt.Errorf("cannot plan for %s: %w", name, err)
-		}
+func (a *Agent) planAndDeliver(ctx context.Context, name string) (push.Delivery, error) {
+	if err := a.learn(ctx, name); err != nil {
+		return push.Delivery{}, err
 	}
-	return a.deliver(ctx)
+	if b := a.backends.named(name); b != nil && b.available() {
+		a.freshReserves(ctx)
+	}
+	if _, err := a.engine.Plan(ctx, name); err != nil {
+		return push.Delivery{}, fmt.Errorf("cannot plan for %s: %w", name, err)
+	}
+	return a.deliver(ctx, name)
 }
 
-func (a *Agent) deliver(ctx context.Context) (push.Delivery, error) {
-	delivery, err := a.engine.Deliver(ctx)
+func (a *Agent) deliver(ctx context.Context, name string) (push.Delivery, error) {
+	delivery, err := a.engine.Deliver(ctx, name)
 	if err != nil {
 		return delivery, fmt.Errorf("cannot deliver: %w", err)
 	}
@@ -184,6 +225,9 @@ func (a *Agent) ready(ctx context.Context) []push.Guard {
 // refresh brings the documents up to date before a delivery.
 func (a *Agent) refresh(ctx context.Context) error {
 	report, err := a.puller.Cycle(ctx, pull.Cycle{})
+	if err == nil {
+		err = a.drain(ctx) // before anything is written: it may not count twice
+	}
 	if err != nil {
 		return err
 	}
@@ -251,7 +295,7 @@ func (a *Agent) count(ctx context.Context) (local.Levels, local.Counts, error) {
 			Unresolved: c.States[stock.Unresolved], Unknown: c.States[stock.Unknown],
 		}, local.Counts{
 			Products: c.Products, Documents: c.Documents, Movements: c.Movements,
-			Quarantine: c.Quarantine, Terminals: c.Devices,
+			Quarantine: c.Quarantine, Terminals: c.Devices, Drift: c.Drift,
 		}, nil
 }
 

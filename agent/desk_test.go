@@ -48,6 +48,7 @@ func ago(days float64) time.Time { return today.Add(-time.Duration(days * 24 * f
 type desk struct {
 	t   *testing.T
 	url string
+	now func() time.Time
 
 	mu        sync.Mutex
 	cards     []*card
@@ -84,13 +85,19 @@ type request struct {
 }
 
 func newDesk(t *testing.T, ids ...string) *desk {
-	d := &desk{t: t, page: 1000}
-	for _, id := range ids {
-		d.card(card{id: id})
-	}
+	d := onDesk(t, ids...)
 	server := httptest.NewServer(d)
 	t.Cleanup(server.Close)
 	d.url = server.URL
+	return d
+}
+
+// onDesk is a desk that nobody can reach yet.
+func onDesk(t *testing.T, ids ...string) *desk {
+	d := &desk{t: t, page: 1000, now: func() time.Time { return today }}
+	for _, id := range ids {
+		d.card(card{id: id})
+	}
 	return d
 }
 
@@ -172,7 +179,7 @@ func (d *desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.asked = append(d.asked, request{r.Method, r.URL.Path, r.URL.Query(), string(body)})
-	w.Header().Set("Date", today.Format(http.TimeFormat))
+	w.Header().Set("Date", d.now().UTC().Format(http.TimeFormat))
 	w.Header().Set("Content-Type", "application/vnd.evotor.v2+json")
 	if r.Header.Get("Authorization") != "Bearer a-token" {
 		http.Error(w, `{"message":"unknown token"}`, http.StatusUnauthorized)
@@ -245,7 +252,7 @@ func (d *desk) matching(q url.Values, store, device string) (items []string) {
 	since, _ := strconv.ParseInt(q.Get("since"), 10, 64)
 	until, err := strconv.ParseInt(q.Get("until"), 10, 64)
 	if err != nil {
-		until = today.UnixMilli()
+		until = d.now().UnixMilli()
 	}
 	for _, x := range d.documents {
 		at := x.at.UnixMilli()

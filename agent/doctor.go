@@ -42,6 +42,7 @@ func (d *Doctor) Check(ctx context.Context) []local.Check {
 	checks = append(checks, d.checkClock(), d.checkDir(), d.checkDisk())
 	checks = append(checks, d.checkFiles(ctx)...)
 	checks = append(checks, d.checkCloud(ctx)...)
+	checks = append(checks, d.checkTargets(ctx)...)
 	checks = append(checks, d.checkBroker(ctx)...)
 	return append(checks, d.checkService(ctx))
 }
@@ -50,10 +51,6 @@ func (d *Doctor) checkConfig() []local.Check {
 	checks := []local.Check{{Name: "config", Status: local.OK, Message: d.Config.File + " is valid"}}
 	for _, w := range d.Config.Warnings {
 		checks = append(checks, local.Check{Name: "config", Status: local.Warning, Message: w.Key + ": " + w.Message, Do: w.Do})
-	}
-	for _, t := range d.Config.Targets {
-		checks = append(checks, local.Check{Name: "target " + t.Name, Status: local.Warning,
-			Message: "kind " + t.Kind + " is not supported yet: nothing is written to it", Do: "update when a release supports it"})
 	}
 	if d.Config.Stock.CloudQuantity == "trust" {
 		checks = append(checks, local.Check{Name: "config", Status: local.Warning,
@@ -66,9 +63,6 @@ func (d *Doctor) checkConfig() []local.Check {
 	}
 	slices.Sort(keys)
 	for _, key := range keys {
-		if key == "evotor.token_file" {
-			continue // the configuration has looked at it, and warned
-		}
 		checks = append(checks, checkSecret(key, files[key]))
 	}
 	return checks

@@ -19,7 +19,7 @@ func (a *Agent) Plans(ctx context.Context, target string, all bool) ([]journal.P
 
 // Approve implements local.Shop.
 func (a *Agent) Approve(ctx context.Context, id string, assumed bool) error {
-	plans, err := a.engine.Plans(ctx, "", true)
+	plans, err := a.journal.PlanHeads(ctx)
 	if err != nil {
 		return err
 	}
@@ -27,9 +27,10 @@ func (a *Agent) Approve(ctx context.Context, id string, assumed bool) error {
 		return decision(err)
 	}
 	a.lookAtTargets()
+	a.stateChanged()
 	// Only a plan that said that something was set aside has been approved with it.
 	told := func(g journal.Guard) bool { return g.Kind == pull.SetAside }
-	if slices.ContainsFunc(plans, func(p journal.Plan) bool { return p.ID == id && slices.ContainsFunc(p.Guards, told) }) {
+	if slices.ContainsFunc(plans, func(p journal.PlanHead) bool { return p.ID == id && slices.ContainsFunc(p.Guards, told) }) {
 		return a.mirror.Reviewed(ctx)
 	}
 	return nil
@@ -58,13 +59,17 @@ func decision(err error) error {
 }
 
 // heads are the plans that have something to write.
-func heads(plans []journal.Plan, states ...journal.PlanState) []local.PlanHead {
+func (a *Agent) heads(ctx context.Context, states ...journal.PlanState) ([]local.PlanHead, error) {
+	plans, err := a.journal.PlanHeads(ctx)
+	if err != nil {
+		return nil, err
+	}
 	list := make([]local.PlanHead, 0, len(plans))
 	for _, p := range plans {
-		if len(p.Rows) == 0 || !slices.Contains(states, p.State) {
+		if p.Size == 0 || !slices.Contains(states, p.State) {
 			continue
 		}
-		list = append(list, local.PlanHead{ID: p.ID, Target: p.Target, State: p.State, Rows: len(p.Rows), Guards: p.Guards})
+		list = append(list, local.PlanHead{ID: p.ID, Target: p.Target, State: p.State, Rows: p.Size, Guards: p.Guards})
 	}
-	return list
+	return list, nil
 }

@@ -98,9 +98,13 @@ func (a *Agent) one(ctx context.Context, text string) (mirror.Row, error) {
 func localRow(r mirror.Row) local.Row {
 	row := local.Row{Reason: r.Level.Reason, Outside: r.Level.Outside}
 	row.Item = local.Item{Product: r.ID, Code: r.Code, Name: r.Name, State: r.Level.State}
+	if r.ReservedAt != 0 {
+		row.Reserved = &r.Reserved
+	}
 	if r.Level.Valued() {
-		// No target tells reserves yet, so everything on the shelf is available.
-		row.Quantity, row.Available = &r.Level.Quantity, &r.Level.Quantity
+		// Below zero more is promised than there is: people are to see that.
+		available := r.Level.Quantity - r.Reserved
+		row.Quantity, row.Available = &r.Level.Quantity, &available
 	}
 	if r.Level.AsOf != 0 {
 		at := time.UnixMilli(r.Level.AsOf).UTC()

@@ -17,6 +17,7 @@ import (
 
 	"ostatok/agent/config"
 	"ostatok/agent/journal"
+	"ostatok/platform/update/trial"
 )
 
 // A restore is decided by one rename: files are unpacked and verified in
@@ -59,7 +60,8 @@ func Restore(ctx context.Context, c *config.Config, r io.Reader, now time.Time) 
 	if err := os.Rename(unpacked, filepath.Join(c.DataDir, restoreDir)); err != nil {
 		return m, fmt.Errorf("cannot restore: %w", err)
 	}
-	return m, finishRestore(c.DataDir, now)
+	_, err = finishRestore(c.DataDir, now)
+	return m, err
 }
 
 // unpack reads the archive into dir and verifies it against its manifest.
@@ -128,10 +130,52 @@ func unpackFile(r io.Reader, name string) (sum string, err error) {
 	return hex.EncodeToString(hash.Sum(nil)), f.Sync()
 }
 
-// finishRestore moves the files of a decided restore into place. It can be cut
-// off anywhere and called again.
-func finishRestore(dir string, now time.Time) error {
+// decideRestore decides a restore of the files in from, which stay there and
+// which nobody changes any more. It can be cut off anywhere and called again.
+func decideRestore(dir, from string) error {
+	unpacked, decided := filepath.Join(dir, unpackDir), filepath.Join(dir, restoreDir)
+	if _, err := os.Stat(decided); err == nil {
+		return nil
+	}
+	disk := trial.Disk{}
+	err := errors.Join(disk.RemoveAll(unpacked), disk.Mkdir(unpacked))
+	for _, name := range []string{journal.FileName, mirrorName} {
+		if err == nil {
+			err = copyTo(filepath.Join(from, name), filepath.Join(unpacked, name))
+		}
+	}
+	if err == nil {
+		err = disk.SyncDir(unpacked)
+	}
+	if err == nil {
+		err = disk.Rename(unpacked, decided)
+	}
+	if err == nil {
+		err = disk.SyncDir(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot restore: %w", err)
+	}
+	return nil
+}
+
+func copyTo(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	_, err = unpackFile(in, to)
+	return err
+}
+
+// finishRestore moves the files of a decided restore into place and tells whether
+// there was one. It can be cut off anywhere and called again, until endRestore.
+func finishRestore(dir string, now time.Time) (restored bool, err error) {
 	from := filepath.Join(dir, restoreDir)
+	if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
 	for _, name := range []string{journal.FileName, mirrorName} {
 		restored := filepath.Join(from, name)
 		if _, err := os.Stat(restored); errors.Is(err, fs.ErrNotExist) {
@@ -139,14 +183,17 @@ func finishRestore(dir string, now time.Time) error {
 		}
 		// A write-ahead log left beside the restored file would be played into it.
 		if err := setAside(filepath.Join(dir, name), now); err != nil {
-			return fmt.Errorf("cannot finish the restore: %w", err)
+			return false, fmt.Errorf("cannot finish the restore: %w", err)
 		}
 		if err := os.Rename(restored, filepath.Join(dir, name)); err != nil {
-			return fmt.Errorf("cannot finish the restore: %w", err)
+			return false, fmt.Errorf("cannot finish the restore: %w", err)
 		}
 	}
-	return os.RemoveAll(from)
+	return true, nil
 }
+
+// endRestore forgets the restore once the restored journal knows of it.
+func endRestore(dir string) error { return os.RemoveAll(filepath.Join(dir, restoreDir)) }
 
 // setAside keeps the present database under a name with the time.
 func setAside(file string, now time.Time) error {

@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"ostatok/agent/config"
 	"ostatok/agent/journal"
 	"ostatok/agent/local"
 	"ostatok/agent/sqlite"
@@ -20,10 +21,15 @@ func (a *Agent) Status(ctx context.Context) (local.Status, error) {
 	s := local.Status{
 		Version: a.build.Version, PID: os.Getpid(), Running: a.running.Load(), Started: a.started.UTC(),
 		Store: a.config.Store, Phase: string(p.Phase), Percent: p.Percent, Complete: p.Complete,
-		LastSuccess: moment(p.LastSuccess), Problems: problems(p.Problems),
+		LastSuccess: moment(p.LastSuccess), Problems: problems(p.Problems), Update: a.releaseState().String(),
 	}
 	if err := a.clock.trusted(); err != nil {
 		s.Clock = err.Error()
+	}
+	s.Problems = append(s.Problems, a.reserveProblems()...)
+	if a.remote != nil {
+		l := a.remote.Link()
+		s.Broker = &local.Broker{Connected: l.Connected, URL: l.URL, Since: moment(l.Since), LastError: l.LastError}
 	}
 	var err error
 	if s.Levels, s.Counts, err = a.count(ctx); err != nil {
@@ -34,16 +40,15 @@ func (a *Agent) Status(ctx context.Context) (local.Status, error) {
 		if err != nil {
 			return s, err
 		}
+		b := a.backends.named(name)
 		s.Targets = append(s.Targets, local.Target{
-			Name: name, Policy: string(t.Policy), Waiting: t.Planned + t.Sent + t.Accepted, Rejected: t.Rejected,
-			Blocked: t.Blocked, LastSuccess: moment(millis(t.LastSuccess)), LastError: t.LastError,
+			Name: name, Kind: t.Kind, Policy: string(t.Policy), ShownOnly: b != nil && b.Direction == config.Pull, Waiting: t.Planned + t.Sent + t.Accepted, Planned: t.Planned + t.Sent,
+			Accepted: t.Accepted, Rejected: t.Rejected, Withheld: t.OutboxCounts.Blocked, Blocked: t.Blocked, LastSuccess: moment(millis(t.LastSuccess)), LastError: t.LastError,
 		})
 	}
-	plans, err := a.engine.Plans(ctx, "", false)
-	if err != nil {
+	if s.Plans, err = a.heads(ctx, journal.PlanOpen, journal.PlanApproved); err != nil {
 		return s, err
 	}
-	s.Plans = heads(plans, journal.PlanOpen, journal.PlanApproved)
 	if s.MirrorBytes, err = size(ctx, a.mirror.DB()); err != nil {
 		return s, err
 	}
