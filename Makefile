@@ -1,12 +1,18 @@
 # ostatok: the stock of a shop beside its Evotor terminals.
 #
-#   make demo          a shop on your desk: first sync, levels, plan, approval
+#   make demo          a shop on your desk: first sync, levels, plan, approval, four systems in step
 #   make test          everything that needs only Go
-#   make ci            what .ci/run adds: 386, arm under qemu, race, lint (installs Debian packages)
+#   make ci            what .ci/run adds: 386, arm under qemu, race, lint … (installs Debian packages)
 #   make accuracy      how right the figures are, ledger against guide
 #   make bench         the budgets: measured beside promised
 #   make crash         kills of the real binary, KILLS=300
-#   make cross         binaries for the boxes
+#   make chaos         many days of a shop in which everything fails, CHAOS_SEEDS=300
+#   make fuzz          every decoder that takes bytes from outside, FUZZ=60s each
+#   make browser       the page in a real browser (Debian's chromium)
+#   make fleet         1 000 agents' MQTT side against mosquitto: reconnects, memory, commands
+#   make cross         binaries for the boxes, reproducible
+#   make package       .deb for armhf, arm64, amd64
+#   make test-system   the package under a real systemd, in a container (root)
 export GOTOOLCHAIN := local
 export CGO_ENABLED ?= 0
 
@@ -16,15 +22,17 @@ BUILT   ?= $(shell git log -1 --format=%cI 2>/dev/null || echo 2026-01-01T00:00:
 LDFLAGS  = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.built=$(BUILT)
 # HTTP/2 is left out of the agent: nothing that it calls needs it, and a box's
 # flash has better uses for 0.6 MB.
-BUILD    = go build -trimpath -tags nethttpomithttp2 -ldflags '$(LDFLAGS)'
+TAGS     = nethttpomithttp2
+BUILD    = go build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)'
 KILLS   ?= 300
 KEEP    ?=
+CHAOS_SEEDS ?= 300
 
-.PHONY: all build test demo ci accuracy bench crash cross race lint test-386 test-arm cover clean
+.PHONY: all build test demo ci accuracy bench crash chaos fuzz browser fleet cross package test-system race lint test-386 test-arm clean
 
 all: build
 
-build: bin/ostatok bin/ostatok-sandbox
+build: bin/ostatok bin/ostatokctl bin/ostatok-sandbox
 
 bin/%: FORCE
 	@mkdir -p bin
@@ -48,13 +56,25 @@ bench: build
 crash: build
 	go run ./scripts/crash -kills $(KILLS)
 
-# Under the race detector, and as 386, properties are tried on fewer cases: the
-# plain run has tried them on all.
+chaos:
+	CHAOS_SEEDS=$(CHAOS_SEEDS) go test -count=1 -timeout 2h -run TestChaos ./agent
+
+fuzz:
+	scripts/fuzz.sh
+
+browser:
+	scripts/test.sh -count=1 -tags browser -run 'Browser|Scripts' ./agent/page ./agent
+
+fleet:
+	go run ./scripts/fleet
+
+# Under the race detector, and as 386, properties are tried on fewer cases, and
+# the longest tables on few rows: the plain run has tried them on all.
 race:
-	RAPID_CHECKS=20 CGO_ENABLED=1 scripts/test.sh -race ./...
+	RAPID_CHECKS=20 CGO_ENABLED=1 scripts/test.sh -short -race ./...
 
 test-386:
-	RAPID_CHECKS=30 GOARCH=386 scripts/test.sh ./...
+	RAPID_CHECKS=30 CHAOS_SEEDS=5 GOARCH=386 scripts/test.sh -short ./...
 
 test-arm:
 	scripts/test-arm.sh
@@ -66,10 +86,18 @@ ci:
 	bash .ci/run
 
 cross:
-	@mkdir -p dist
-	@for t in arm:6 arm:7 arm64: amd64: 386:; do \
-	  GOOS=linux GOARCH=$${t%%:*} GOARM=$${t##*:} $(BUILD) -o dist/ostatok-linux-$${t%%:*}$${t##*:} ./cmd/ostatok || exit 1; \
-	done; ls -l dist
+	VERSION='$(VERSION)' COMMIT='$(COMMIT)' BUILT='$(BUILT)' TAGS=nethttpomithttp2 scripts/package/cross.sh
+
+package: cross
+	BUILT='$(BUILT)' scripts/package/deb.sh
+
+# Needs root, debootstrap and systemd-container; says what it skips and why.
+test-system: package
+	scripts/system/run.sh
+	scripts/system/plain.sh
+	ARCH=armhf scripts/system/run.sh
 
 clean:
 	rm -rf bin dist demo
+
+.PHONY: package test-system

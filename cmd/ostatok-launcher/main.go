@@ -18,12 +18,17 @@ import (
 	"ostatok/platform/update/trial"
 )
 
-const defaultRoot = "/var/lib/ostatok/program"
+const (
+	defaultRoot  = "/var/lib/ostatok/program"
+	rootVariable = "OSTATOK_PROGRAM"
+)
 
 func main() {
-	root := os.Getenv("OSTATOK_PROGRAM")
+	root := os.Getenv(rootVariable)
 	if root == "" {
 		root = defaultRoot
+		// The agent knows by it that we started it, and where its versions are.
+		_ = os.Setenv(rootVariable, root)
 	}
 	if filepath.Base(os.Args[0]) == guardName {
 		guard(root, os.Args[1:])

@@ -104,7 +104,7 @@ shop did what it was told, 4 there is no such shop.`,
 		"the broker has told everything it kept when it is silent for so long; more for slow lines")
 	root.AddCommand(
 		a.keygenCommand(), a.watchCommand(), a.showCommand(), a.sendCommand(),
-		a.eventsCommand(), a.stockCommand(), a.exportCommand(),
+		a.eventsCommand(), a.stockCommand(), a.exportCommand(), a.releaseCommand(),
 	)
 	return root
 }

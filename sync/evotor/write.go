@@ -10,6 +10,7 @@ import (
 
 	"ostatok/agent/stock"
 	"ostatok/sync/rest"
+	"ostatok/sync/target"
 )
 
 // SetQuantity sets the stock of one product in the cloud. The figure is absolute
@@ -19,7 +20,7 @@ func (c *Client) SetQuantity(ctx context.Context, store, product string, q stock
 	body := append([]byte(`{"quantity":`), q.String()...)
 	_, _, err := c.read(ctx, rest.Request{
 		Method: http.MethodPatch, Path: path("stores", store, "products", product), Budget: "product",
-		Header: http.Header{"Content-Type": {mediaType}}, Body: append(body, '}'),
+		Header: http.Header{"Content-Type": {mediaType}}, Body: append(body, '}'), Within: target.Fresh,
 	})
 	return err
 }

@@ -13,6 +13,7 @@ import (
 type Cycle struct {
 	Backfill  bool // fetch the whole older history, however long it takes
 	Catalogue bool // read the catalogue though it is not due
+	Again     bool // read all that is known of the history again
 }
 
 // Report tells what a cycle did.
@@ -101,6 +102,11 @@ func (p *Puller) cycle(ctx context.Context, c Cycle, found *findings, r *Report)
 			return p.withheld(ctx, err, false)
 		}
 		found.add(describe(err))
+	}
+	if c.Again {
+		if err := p.planRescans(ctx, p.facts.Listed); err != nil {
+			return err
+		}
 	}
 	if err := p.documents(ctx, found, r); err != nil {
 		return p.withheld(ctx, err, false)

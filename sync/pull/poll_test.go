@@ -163,6 +163,27 @@ func written(t *testing.T, g *rig) int64 {
 	return main + wal
 }
 
+func TestAgain(t *testing.T) {
+	bubble(t, "reads all that is known once more, and finds what appeared far back", func(t *testing.T) {
+		d, g := settled(t, nil)
+		d.add(receipt{closed: ago(50), lines: "p003 1 5", number: 1})
+		time.Sleep(time.Minute)
+		if r := g.complete(); r.New != 0 {
+			t.Fatalf("found %d without being asked: the test proves nothing", r.New)
+		}
+		r, err := g.Cycle(t.Context(), pull.Cycle{Again: true})
+		if err != nil || !r.Complete || r.New != 1 || r.Repeated < 10 {
+			t.Errorf("%+v, %v", r, err)
+		}
+		d.requests("")
+		time.Sleep(time.Minute)
+		g.complete()
+		if n := len(d.requests("/documents")); n != 1 {
+			t.Errorf("%d requests afterwards: it goes on", n)
+		}
+	})
+}
+
 func TestDevices(t *testing.T) {
 	bubble(t, "a terminal that is added brings its old documents", func(t *testing.T) {
 		d, g := settled(t, nil)

@@ -103,7 +103,7 @@ func (p *Puller) planRescans(ctx context.Context, devices []string) error {
 	}
 	var windows []mirror.Window
 	for _, device := range devices {
-		p.log.Info().Str("device", device).Msg("terminal is new, its older documents are read")
+		p.log.Info().Str("device", device).Msg("older documents of the terminal are read again")
 		windows = append(windows, years(kindRescan, device, since, p.now())...)
 	}
 	return p.putWindows(ctx, windows)

@@ -25,6 +25,9 @@ type call struct {
 }
 
 func (c *Client) do(ctx context.Context, r Request) (*Response, error) {
+	if r.began.IsZero() {
+		r.began = c.opts.Now()
+	}
 	k := &call{client: c, r: r}
 	if err := k.pace(ctx); err != nil {
 		return nil, err
@@ -108,7 +111,7 @@ func (k *call) pace(ctx context.Context) error {
 	if wait <= 0 {
 		return nil
 	}
-	if wait > c.opts.MaxWait {
+	if wait > c.opts.MaxWait || c.late(k.r, wait) {
 		e := c.fail(k.r, RateLimited, nil)
 		e.RetryAfter = wait
 		return e
@@ -166,7 +169,7 @@ func (k *call) check(ctx context.Context, resp *http.Response, err error) (bool,
 		// A fleet must not come back in the same instant.
 		k.next += time.Duration(c.opts.Jitter() * float64(min(k.next/10+200*time.Millisecond, 10*time.Second)))
 	}
-	if k.waited+k.next > c.opts.MaxWait {
+	if k.waited+k.next > c.opts.MaxWait || c.late(k.r, k.next) {
 		return false, nil
 	}
 	k.waited += k.next

@@ -68,6 +68,12 @@ type Request struct {
 	// Repeatable allows a POST to be sent again though the first one may have
 	// been carried out. Other methods always are.
 	Repeatable bool
+
+	// Within is how long after the call began an attempt may begin, because what
+	// the request says would be too old; 0 is no limit.
+	Within time.Duration
+
+	began time.Time // the call
 }
 
 // Response is a success, 2xx. Body must be closed; reading it fails with *Error
@@ -133,6 +139,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 // Read is Do with the whole body, at most limit bytes. An answer that was cut is
 // asked for again.
 func (c *Client) Read(ctx context.Context, r Request, limit int64) (*Response, []byte, error) {
+	r.began = c.opts.Now()
 	for try := 1; ; try++ {
 		resp, err := c.do(ctx, r)
 		if err != nil {
@@ -143,13 +150,19 @@ func (c *Client) Read(ctx context.Context, r Request, limit int64) (*Response, [
 			return resp, body, nil
 		}
 		again := KindOf(err) == Temporary && (r.Method != http.MethodPost || r.Repeatable)
-		if !again || try >= c.opts.Tries {
+		wait := c.backoff(try - 1)
+		if !again || try >= c.opts.Tries || c.late(r, wait) {
 			return nil, nil, err
 		}
-		if err := sleep(ctx, c.backoff(try-1)); err != nil {
+		if err := sleep(ctx, wait); err != nil {
 			return nil, nil, c.ended(ctx, r, err)
 		}
 	}
+}
+
+// late tells whether the request would be too old after another wait.
+func (c *Client) late(r Request, wait time.Duration) bool {
+	return r.Within > 0 && c.opts.Now().Sub(r.began)+wait > r.Within
 }
 
 func readAll(resp *Response, limit int64) ([]byte, error) {

@@ -5,6 +5,7 @@ package target
 
 import (
 	"context"
+	"time"
 
 	"ostatok/agent/stock"
 )
@@ -30,6 +31,10 @@ type Target interface {
 	// an outcome are sent again, those with one are taken as it says.
 	Write(ctx context.Context, rows []Row) ([]Outcome, error)
 }
+
+// Fresh is how long a request that sets figures may wait until it is sent, or sent
+// again. After that Write returns, and the engine computes the figures anew.
+const Fresh = time.Minute
 
 // Row is one figure to set.
 type Row struct {

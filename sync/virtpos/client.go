@@ -45,6 +45,9 @@ type Options struct {
 type Client struct {
 	rest *rest.Client
 	opts Options
+
+	writing chan struct{} // held by the one who waits to write
+	wrote   time.Time     // when the last write ended; guarded by writing
 }
 
 // Ref names an item or a warehouse: by the number that VirtPOS gave it or, when
@@ -90,7 +93,7 @@ func New(o Options) (*Client, error) {
 	if strings.HasPrefix(o.URL, "http://") {
 		o.Log.Warn().Msg("the VirtPOS key travels unencrypted, use an https address if there is one")
 	}
-	return &Client{rest: client, opts: o}, nil
+	return &Client{rest: client, opts: o, writing: make(chan struct{}, 1)}, nil
 }
 
 // checkAddress refuses what people copy from the vendor's examples, which carry
@@ -111,6 +114,28 @@ func checkAddress(address string) error {
 // Close lets go of idle connections.
 func (c *Client) Close() { c.rest.Close() }
 
+// write makes one write when Options.Pace has passed since the one before, also
+// since that of a full run.
+func (c *Client) write(ctx context.Context, call func() error) error {
+	select {
+	case c.writing <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("cannot write to VirtPOS: %w", ctx.Err())
+	}
+	defer func() { <-c.writing }()
+	if wait := c.opts.Pace - c.opts.Now().Sub(c.wrote); !c.wrote.IsZero() && wait > 0 {
+		timer := time.NewTimer(min(wait, c.opts.Pace)) // the clock may have been set back
+		defer timer.Stop()
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("cannot write to VirtPOS: %w", ctx.Err())
+		case <-timer.C:
+		}
+	}
+	defer func() { c.wrote = c.opts.Now() }() // it may have had to wait for the server
+	return call()
+}
+
 // request is one call of the interface.
 type request struct {
 	path  string     // below /api/: "store/updateOnhand"
@@ -119,6 +144,7 @@ type request struct {
 
 	// repeatable calls change nothing and are sent again after a failure.
 	repeatable bool
+	within     time.Duration // see rest.Request
 
 	// complete says what is missing when the answer has been read; may be nil.
 	complete func() error
@@ -143,7 +169,7 @@ func (c *Client) do(ctx context.Context, r request, child func(d *decoder, name 
 	resp, err := c.rest.Do(ctx, rest.Request{
 		Method: http.MethodPost, Path: "/api/" + r.path, Query: r.query, Budget: "api",
 		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
-		Body:   []byte(form.Encode()), Repeatable: r.repeatable,
+		Body:   []byte(form.Encode()), Repeatable: r.repeatable, Within: r.within,
 	})
 	if err != nil {
 		return err

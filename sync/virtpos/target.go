@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"ostatok/agent/stock"
 	"ostatok/sync/rest"
@@ -29,7 +28,6 @@ type warehouse struct {
 	id     string             // VirtPOS's own number, "" until it is known
 	items  map[string]string  // external code → VirtPOS's number; only when keys are external
 	known  map[string]balance // by VirtPOS's number of the item
-	wrote  time.Time          // when the last write was sent, for the pace
 }
 
 // balance is what VirtPOS was last known to hold of an item, over all its rows.
@@ -184,10 +182,11 @@ func (w *warehouse) put(ctx context.Context, item Ref, id string, held balance, 
 	case held.err != nil:
 		return nil, &RowError{item.ID, fmt.Errorf("%w: %w", ErrFigure, held.err)}
 	}
-	if err := w.pace(ctx); err != nil {
-		return nil, err
-	}
-	done, err := w.client.UpdateOnhand(ctx, Update{Warehouse: w.o.Warehouse, Item: item, Quantity: q})
+	var done Updated
+	err = w.client.write(ctx, func() (err error) {
+		done, err = w.client.UpdateOnhand(ctx, Update{Warehouse: w.o.Warehouse, Item: item, Quantity: q})
+		return err
+	})
 	if err != nil {
 		delete(w.known, id) // it may have been carried out all the same
 		return nil, err
@@ -213,22 +212,5 @@ func (w *warehouse) confirm(key, id string, held balance, done Updated) error {
 		w.client.opts.Log.Warn().Str("item", key).Stringer("believed", held.quantity).Stringer("before", *done.Before).
 			Msg("a figure was changed by someone else before it was overwritten")
 	}
-	return nil
-}
-
-// pace keeps Options.Pace between two writes.
-func (w *warehouse) pace(ctx context.Context) error {
-	now := w.client.opts.Now()
-	if wait := w.client.opts.Pace - now.Sub(w.wrote); !w.wrote.IsZero() && wait > 0 {
-		timer := time.NewTimer(min(wait, w.client.opts.Pace)) // the clock may have been set back
-		defer timer.Stop()
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("cannot write to VirtPOS: %w", ctx.Err())
-		case <-timer.C:
-		}
-		now = w.client.opts.Now()
-	}
-	w.wrote = now
 	return nil
 }

@@ -367,14 +367,20 @@ func isKind(err error, kinds ...rest.Kind) bool { return slices.Contains(kinds, 
 
 func TestWritesArePaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := open(t, virtpostest.Settings{}, func(v *virtpos.Options) { v.Pace, v.Now = time.Second, time.Now })
+		o := open(t, virtpostest.Settings{}, func(v *virtpos.Options) { v.Pace, v.Now, v.MaxWait = time.Second, time.Now, time.Minute })
 		to, start := o.target(), time.Now()
+		beside := o.target() // a full run writes to the same account
 		var at []time.Duration
-		for range 3 {
+		for _, to := range []target.Target{to, beside, to} {
 			o.Meanwhile(virtpostest.CallUpdate, 0, func() { at = append(at, time.Since(start)) })
 			o.write(t, to, set("101", 1))
 		}
-		if !slices.Equal(at, []time.Duration{0, time.Second, 2 * time.Second}) {
+		o.Fail(virtpostest.CallUpdate, virtpostest.Limited, 0, 1)
+		o.write(t, to, set("101", 1)) // is made to wait on the way, and the next is not to be right after it
+		o.Meanwhile(virtpostest.CallUpdate, 0, func() { at = append(at, time.Since(start)) })
+		late := time.Since(start)
+		o.write(t, to, set("101", 1))
+		if !slices.Equal(at, []time.Duration{0, time.Second, 2 * time.Second, late + time.Second}) {
 			t.Errorf("written at %v", at)
 		}
 		ctx, cancel := context.WithCancel(context.Background())

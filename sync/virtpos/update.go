@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ostatok/agent/stock"
+	"ostatok/sync/target"
 )
 
 // Update is one balance to set. Quantity is what is physically there: VirtPOS
@@ -59,7 +60,7 @@ func (c *Client) UpdateOnhand(ctx context.Context, u Update) (Updated, error) {
 		}
 	}
 	got := map[string]string{}
-	err := c.do(ctx, request{path: "store/updateOnhand", query: query, form: form}, fields(got))
+	err := c.do(ctx, request{path: "store/updateOnhand", query: query, form: form, within: target.Fresh}, fields(got))
 	if err != nil {
 		return Updated{}, err
 	}

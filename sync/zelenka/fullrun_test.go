@@ -192,14 +192,14 @@ func TestFullRunWaitsForABatch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Until(next) - time.Minute)
-		b.sim.Fail("/onhand/batch-update", zelenkatest.Silent, 0, 1)
+		time.Sleep(time.Until(next) - 3*time.Second)
+		b.sim.Fail("/onhand/batch-update", zelenkatest.Limited, 0, 1) // for seven seconds
 		done := make(chan error)
 		go func() {
 			_, err := b.target().Write(t.Context(), rows(1))
 			done <- err
 		}()
-		time.Sleep(time.Minute)
+		time.Sleep(3 * time.Second)
 		b.mustRun(f)
 		if err := <-done; err != nil {
 			t.Error(err)

@@ -42,7 +42,7 @@ func (c *Client) batch(ctx context.Context, w Warehouse, rows []target.Row) (*ta
 	if err != nil {
 		return nil, err
 	}
-	request.Repeatable = true
+	request.Repeatable, request.Within = true, target.Fresh
 	var t *tally
 	err = c.call(ctx, request, func(resp *rest.Response) error {
 		t = &tally{refused: make(map[string]error), absent: true}
@@ -94,7 +94,7 @@ func (c *Client) Update(ctx context.Context, w Warehouse, row target.Row) (Taken
 		return Taken{}, &KeyError{row.Key, err}
 	}
 	var taken Taken
-	err = c.call(ctx, rest.Request{Path: "/onhand/update", Header: jsonHeader(), Body: body, Repeatable: true}, func(resp *rest.Response) error {
+	err = c.call(ctx, rest.Request{Path: "/onhand/update", Header: jsonHeader(), Body: body, Repeatable: true, Within: target.Fresh}, func(resp *rest.Response) error {
 		q, err := decodeUpdate(resp.Body)
 		if err == nil && resp.Status != http.StatusOK && resp.Status != http.StatusCreated {
 			err = errors.New("neither added nor updated")

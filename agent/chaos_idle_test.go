@@ -1,0 +1,97 @@
+package agent_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ostatok/agent/config"
+	"ostatok/sync/evotor/evotortest"
+	"ostatok/sync/keycrm/keycrmtest"
+)
+
+// While nothing changes, nothing is written, and nothing is read but what looks
+// for changes: documents and the catalogue in the cloud, reserves in KeyCRM. Once
+// a day each figure that can be read is read again.
+func TestNothingChangesNothingIsSent(t *testing.T) {
+	s := worldSettings{
+		seed: 3, pageSize: 1000,
+		shop: evotortest.Settings{Products: 60, Documents: 700, From: opening.AddDate(0, 0, -7), Terminals: 2, Download: 4 * time.Hour, FullCounts: 1},
+		crm:  keycrmtest.Options{Rate: 20},
+		config: func(c *config.Config) {
+			c.Evotor.Poll = 5 * time.Minute
+			for i := range c.Targets {
+				c.Targets[i].Quantity = "available"
+			}
+			c.Targets[2].Quantity = "physical"
+		},
+	}
+	inWorld(t, s, func(t *testing.T, w *world) {
+		time.Sleep(time.Hour)
+		w.mu.Lock()
+		w.closed = true
+		w.mu.Unlock()
+		time.Sleep(2 * time.Hour)
+		w.judgeFigures()
+
+		w.forgetRequests()
+		time.Sleep(6 * time.Hour)
+		for of, most := range map[string]int{
+			"evotor GET stores":    6*12 + 1,
+			"evotor GET devices":   6*12 + 1,
+			"evotor GET documents": 6*12 + 1,
+			"evotor GET products":  2 * (6 + 1),    // that a page is the last is asked twice
+			"site GET stocks":      2 * (6*12 + 1), // for more SKUs than fit on a page
+		} {
+			if n := w.take(of); n == 0 || n > most {
+				t.Errorf("%d × %s in six hours, want at most %d", n, of, most)
+			}
+		}
+		if len(w.asked) > 0 {
+			t.Errorf("besides that: %v", w.asked)
+		}
+
+		time.Sleep(14 * time.Hour) // not quite a day after the first figures
+		w.forgetRequests()
+		time.Sleep(6 * time.Hour)
+		for _, of := range []string{"evotor GET stores", "evotor GET devices", "evotor GET documents", "evotor GET products"} {
+			w.take(of)
+		}
+		if n := w.take("site GET stocks"); n > 2*(6*12+1)+8 {
+			t.Errorf("%d readings of KeyCRM to look at each figure once", n)
+		}
+		if n := w.take("office POST store"); n == 0 || n > 4 {
+			t.Errorf("%d readings of VirtPOS to look at each figure once", n)
+		}
+		if len(w.asked) > 0 {
+			t.Errorf("besides that: %v", w.asked)
+		}
+		w.judgeLimits()
+	})
+}
+
+func (w *world) forgetRequests() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.asked)
+}
+
+// take counts requests whose path ends so, and takes them off the account.
+func (w *world) take(of string) (n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var system, method, last string
+	if _, err := fmt.Sscan(of, &system, &method, &last); err != nil {
+		w.t.Fatal(err)
+	}
+	for _, asked := range slices.Collect(maps.Keys(w.asked)) {
+		if strings.HasPrefix(asked, system+" "+method+" ") && strings.HasSuffix(asked, "/"+last) {
+			n += w.asked[asked]
+			delete(w.asked, asked)
+		}
+	}
+	return n
+}
