@@ -491,15 +491,3 @@ func (a *Agent) Close() error {
 	}
 	return errors.Join(errs...)
 }
-
-// sleep waits, and tells whether the time passed before ctx ended.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}

@@ -43,7 +43,7 @@ func TestChaos(t *testing.T) {
 }
 
 // steps is how many things happen in a day.
-const steps = 60
+const steps = 36
 
 func chaos(t *testing.T, seed uint64) {
 	c := &trouble{r: rand.New(rand.NewPCG(seed, 0x6368616f73))}
@@ -87,8 +87,8 @@ func (c *trouble) settings(seed uint64) worldSettings {
 	s := worldSettings{
 		seed: seed, stockHooks: yes(2), orderHooks: yes(2), strange: max(c.r.IntN(5)-2, 0), pageSize: 40 + c.r.IntN(400),
 		shop: evotortest.Settings{
-			Terminals: 1 + c.r.IntN(3), Products: 60, Documents: 700, From: opening.AddDate(0, 0, -7),
-			FullCounts: c.r.IntN(3), PartialCounts: c.r.IntN(3),
+			Terminals: 1 + c.r.IntN(3), Products: 40, Documents: 500, From: opening.AddDate(0, 0, -7),
+			FullCounts: c.r.IntN(4), PartialCounts: c.r.IntN(3),
 			Download: 4 * time.Hour, QuantityShown: yes(2),
 		},
 		virtpos: virtpostest.Settings{

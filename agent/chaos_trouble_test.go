@@ -140,7 +140,11 @@ func (c *trouble) others() {
 	q := stock.Quantity(c.r.IntN(30)) * stock.Unit
 	switch c.r.IntN(5) {
 	case 0:
+		if c.system("market").strange[g.id] {
+			return
+		}
 		c.tell("somebody tells Zelenka that there are %s of %s", q, g.code)
+		g.misled = true
 		c.foreign(func() { c.zelenka.Set(341, g.code, int64(q/stock.Unit)) })
 	case 1:
 		c.tell("somebody tells KeyCRM that there are %s of %s", q, g.code)
@@ -230,10 +234,10 @@ func (c *trouble) end() {
 	c.crm.Before(nil)
 	c.tell("all trouble is over")
 	c.stop()
-	c.config.Evotor.Poll = 30 * time.Minute // nothing is sold any more
+	c.config.Evotor.Poll = 2 * time.Hour // nothing is sold any more
 	c.start()
-	for range 27 {
-		time.Sleep(time.Hour)
+	for range 14 {
+		time.Sleep(2 * time.Hour)
 		c.approve(true)
 	}
 }
@@ -253,6 +257,9 @@ func (c *trouble) sum() {
 	counts := make(map[string]int)
 	for _, e := range events {
 		counts[e.Kind]++
+		if e.Kind == "full_run_stopped" || e.Kind == "full_run_done" {
+			c.tell("%s: %s", time.UnixMilli(e.At).In(moscow).Format("2 15:04:05"), e.Message)
+		}
 	}
 	for _, s := range c.systems {
 		c.tell("%s: %d figures written", s.name, len(c.agentWrites(s)))

@@ -2,9 +2,6 @@ package agent_test
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -12,7 +9,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -55,7 +51,7 @@ type world struct {
 	net       *pipe.Net
 	dirs      int
 	answering sync.WaitGroup // requests
-	idle      bool
+	idle      bool           // the agent does only what it is told to
 
 	process *process // nil while the box is off
 
@@ -74,6 +70,7 @@ type good struct {
 	id, code string
 	told     []moment // what the documents in the cloud say is on the shelf
 	reserved []moment // what KeyCRM has promised to buyers
+	misled   bool     // somebody else told Zelenka a figure
 }
 
 // moment is a figure from a time on.
@@ -106,18 +103,7 @@ type written struct {
 	at      time.Time
 	good    *good
 	from, q stock.Quantity
-	isNew   bool
 }
-
-// outage is how a system cannot be reached.
-type outage int
-
-const (
-	up          outage = iota
-	refusing           // no connection
-	unavailable        // 503
-	silent             // no answer
-)
 
 // process is a running agent.
 type process struct {
@@ -126,22 +112,7 @@ type process struct {
 	stop func() error
 }
 
-// wire is a process's way to the network. Cut, it is as dead as the process.
-type wire struct {
-	*http.Transport
-	cut atomic.Bool
-}
-
-var errCut = errors.New("the process is gone")
-
-func (l *wire) RoundTrip(r *http.Request) (*http.Response, error) {
-	if l.cut.Load() {
-		return nil, errCut
-	}
-	return l.Transport.RoundTrip(r)
-}
-
-// settings of a world.
+// worldSettings describe a world.
 type worldSettings struct {
 	seed                   uint64
 	shop                   evotortest.Settings
@@ -180,12 +151,12 @@ func inWorld(t *testing.T, s worldSettings, test func(t *testing.T, w *world)) {
 }
 
 func newWorld(t *testing.T, s worldSettings) *world {
-	w := &world{t: t, idle: s.idle, asked: make(map[string]int), offset: opening.Sub(time.Now()), net: pipe.New(), chance: rand.New(rand.NewPCG(s.seed, 0x6c696e65))}
+	w := &world{t: t, idle: s.idle, asked: make(map[string]int), offset: time.Until(opening), net: pipe.New(), chance: rand.New(rand.NewPCG(s.seed, 0x6c696e65))}
 	w.log = zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.ErrorLevel)
 	s.shop.Seed, s.shop.To = s.seed, opening
 	w.shop = evotortest.NewShop(s.shop)
 	w.cloud = evotortest.NewCloud(w.shop, evotortest.CloudOptions{
-		Tokens: []string{"a-token"}, PageSize: s.pageSize, FaultSeed: s.seed, Now: w.now,
+		Tokens: []string{"a-token"}, PageSize: s.pageSize, FaultSeed: s.seed, RateLimit: 120, Now: w.now,
 	})
 	s.virtpos.Key = "virtpos-key"
 	w.virtpos = virtpostest.New(s.virtpos)
@@ -327,7 +298,7 @@ func (w *world) start() {
 	}
 	// The limits are those of a process, and this one has many boxes in it.
 	debug.SetMemoryLimit(math.MaxInt64)
-	debug.SetGCPercent(400)
+	debug.SetGCPercent(1000)
 	ctx, cancel := context.WithCancel(w.t.Context())
 	ended := make(chan struct{})
 	go func() {
@@ -422,100 +393,4 @@ func (w *world) system(name string) *system {
 		}
 	}
 	panic("no system " + name)
-}
-
-// ServeHTTP is the network: it hands requests to the systems, as far as they can
-// be reached.
-func (w *world) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	w.answering.Add(1)
-	defer w.answering.Done()
-	s := w.system(r.Host)
-	w.look()
-	w.count(s, r)
-	w.pause(s)
-	switch w.state(s) {
-	case refusing:
-		panic(http.ErrAbortHandler)
-	case unavailable:
-		http.Error(rw, "<html>maintenance</html>", http.StatusServiceUnavailable)
-		return
-	case silent:
-		_, _ = io.Copy(io.Discard, r.Body) // only then does the server notice that the client has gone
-		<-r.Context().Done()
-		return
-	}
-	answer := &answered{ResponseWriter: rw}
-	s.busy.Add(1)
-	defer func() {
-		s.busy.Add(-1)
-		w.look(s)
-		if s.name == "evotor" && answer.status == http.StatusTooManyRequests {
-			w.mu.Lock()
-			w.limited++
-			w.mu.Unlock()
-		}
-	}()
-	s.handler.ServeHTTP(answer, r)
-	w.pause(s)
-}
-
-func (w *world) state(s *system) outage {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return s.outage
-}
-
-// count notes a request.
-func (w *world) count(s *system, r *http.Request) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.asked[s.name+" "+r.Method+" "+r.URL.Path]++
-	if !strings.HasSuffix(r.URL.Path, virtpostest.CallUpdate) {
-		return
-	}
-	now := w.now()
-	if !w.updated.IsZero() && now.Sub(w.updated) < w.config.Targets[0].Pace {
-		w.rushed++
-	}
-	w.updated = now
-}
-
-// pause is how long a message is on its way.
-func (w *world) pause(s *system) {
-	w.mu.Lock()
-	d := time.Duration(w.chance.IntN(int(200 * time.Millisecond)))
-	if s.slow {
-		d *= 40
-	}
-	w.mu.Unlock()
-	time.Sleep(d)
-}
-
-// answered remembers the status of an answer.
-type answered struct {
-	http.ResponseWriter
-	status int
-}
-
-func (a *answered) WriteHeader(status int) { a.status = status; a.ResponseWriter.WriteHeader(status) }
-
-// Unwrap lets http.ResponseController reach the connection.
-func (a *answered) Unwrap() http.ResponseWriter { return a.ResponseWriter }
-
-// hookLine takes KeyCRM's webhooks to the agent, if it runs.
-type hookLine struct{ *world }
-
-func (h hookLine) RoundTrip(r *http.Request) (*http.Response, error) {
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, err
-	}
-	p := h.running()
-	if p == nil {
-		return nil, errCut
-	}
-	if err := p.Hook(r.Context(), "site", strings.TrimPrefix(r.URL.Path, "/"), body); err != nil {
-		return nil, fmt.Errorf("the agent does not understand a webhook: %w", err)
-	}
-	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
 }

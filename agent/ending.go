@@ -74,3 +74,15 @@ func (a *Agent) ends(ctx context.Context, cancel context.CancelFunc) Ending {
 		return e
 	}
 }
+
+// sleep waits, and tells whether the time passed before ctx ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

@@ -50,7 +50,7 @@ func play(t *testing.T, settings func(*config.Config), test func(t *testing.T, m
 			zelenka: zelenkatest.New(zelenkatest.Options{Username: "supplier", Key: "zelenka-key", Warehouses: []int64{341}}),
 			crm:     keycrmtest.New(keycrmtest.Options{Keys: []string{"keycrm-key"}, Rate: -1}),
 		}
-		offset := today.Sub(time.Now())
+		offset := time.Until(today)
 		m.desk.now = func() time.Time { return time.Now().Add(offset) }
 		m.desk.write(stocked...)
 		m.virtpos.AddWarehouse("3", "", "Shop")

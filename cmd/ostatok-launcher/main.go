@@ -27,8 +27,7 @@ func main() {
 	root := os.Getenv(rootVariable)
 	if root == "" {
 		root = defaultRoot
-		// The agent knows by it that we started it, and where its versions are.
-		_ = os.Setenv(rootVariable, root)
+		_ = os.Setenv(rootVariable, root) // the agent goes by it
 	}
 	if filepath.Base(os.Args[0]) == guardName {
 		guard(root, os.Args[1:])

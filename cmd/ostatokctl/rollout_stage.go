@@ -59,7 +59,7 @@ func (l *answers) take(p publication) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if o := l.orders[r.Store]; o != nil && o.id == r.ID && !o.result.Status.Final() {
+	if o := l.orders[r.Store]; o != nil && o.id == r.ID && (o.heard.IsZero() || !o.result.Status.Final()) {
 		o.heard, o.result = l.now(), r.Result
 	}
 }

@@ -88,7 +88,7 @@ func (d *demo) ask(ctx context.Context) (shown, error) {
 		return nil, err
 	}
 	if len(holds.Violations) > 0 {
-		return nil, fmt.Errorf("Zelenka's rules were broken: %s", strings.Join(holds.Violations, "; "))
+		return nil, fmt.Errorf("the rules of Zelenka were broken: %s", strings.Join(holds.Violations, "; "))
 	}
 	for _, p := range holds.Products {
 		for system, h := range map[string]*holding{"virtpos": p.VirtPOS, "zelenka": p.Zelenka, "keycrm": p.KeyCRM} {
