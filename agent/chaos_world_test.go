@@ -51,7 +51,8 @@ type world struct {
 	net       *pipe.Net
 	dirs      int
 	answering sync.WaitGroup // requests
-	idle      bool           // the agent does only what it is told to
+	ending    context.Context
+	idle      bool // the agent does only what it is told to
 
 	process *process // nil while the box is off
 
@@ -178,7 +179,10 @@ func newWorld(t *testing.T, s worldSettings) *world {
 	server := &http.Server{Handler: w}
 	ended := make(chan struct{})
 	go func() { defer close(ended); _ = server.Serve(w.net) }()
+	var end context.CancelFunc
+	w.ending, end = context.WithCancel(context.Background())
 	t.Cleanup(func() {
+		end()
 		w.virtpos.Close()
 		_ = server.Close()
 		_ = w.net.Close()

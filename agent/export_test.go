@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"time"
 
 	"ostatok/agent/journal"
 	"ostatok/agent/local"
@@ -29,3 +30,9 @@ func (a *Agent) KeepInStep(ctx context.Context) { a.keepInStep(ctx) }
 
 // AllEvents are the newest events.
 func (a *Agent) AllEvents(ctx context.Context) ([]journal.Event, error) { return a.events(ctx) }
+
+// TradingAt tells whether the shop trades at a time, by what it has learned.
+func (a *Agent) TradingAt(ctx context.Context, now time.Time) (bool, error) {
+	a.updates, a.now, a.location = &updates{}, func() time.Time { return now }, time.UTC
+	return a.trading(ctx)
+}

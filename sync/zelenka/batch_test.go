@@ -328,3 +328,17 @@ func loggedInTo(b *bench, take func(w http.ResponseWriter, r *http.Request, body
 		}
 	})
 }
+
+// A login that takes minutes must not end in figures of minutes ago.
+func TestNothingOldIsSentAfterALogin(t *testing.T) {
+	play(t, nil, func(t *testing.T, b *bench) {
+		b.sim.Fail("/auth/login", zelenkatest.Lost, 0, 1)
+		if _, err := b.write(rows(3)...); rest.KindOf(err) != rest.Temporary || !rest.Retryable(err) {
+			t.Error(err)
+		}
+		if n := len(b.sim.Requests()); n != 0 {
+			t.Errorf("%d batches with figures of before the login", n)
+		}
+		b.takes(rows(3)...)
+	})
+}
