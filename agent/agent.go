@@ -27,6 +27,7 @@ import (
 	"ostatok/agent/remote"
 	"ostatok/agent/stock"
 	"ostatok/platform/lock"
+	"ostatok/platform/service"
 	"ostatok/sync/evotor"
 	"ostatok/sync/pull"
 	"ostatok/sync/push"
@@ -87,6 +88,7 @@ type Agent struct {
 	inbox    *ingest.Inbox // documents received in the shop
 	received chan struct{} // something came in, or the cloud was read
 
+	manager *service.Notifier
 	updates *updates       // nil when the launcher did not start us
 	remote  *remote.Remote // nil without a broker
 	web     *web           // nil without an address to listen at
@@ -121,7 +123,7 @@ func Open(ctx context.Context, c *config.Config, o Options) (_ *Agent, err error
 	debug.SetGCPercent(gcPercent)
 	a := &Agent{
 		config: c, base: c, build: o.Build, now: o.Now, location: o.Location, log: o.Log, logs: o.Logs,
-		started: o.Now(), endings: make(chan Ending, 1),
+		started: o.Now(), endings: make(chan Ending, 1), manager: service.NewNotifier(o.Launch.Environ),
 	}
 	if a.location == nil {
 		a.location = time.Local
@@ -368,6 +370,7 @@ func (a *Agent) Run(ctx context.Context) Ending {
 	// the last of them, by Close.
 	var parts sync.WaitGroup
 	parts.Go(func() { a.supervise(ctx, "news", a.watchPull) })
+	parts.Go(func() { a.supervise(ctx, "service", a.signOfLife) })
 	work := func() {
 		parts.Go(func() { a.supervise(ctx, "control socket", a.answer) })
 		parts.Go(func() { a.keepInStep(ctx) })

@@ -53,3 +53,17 @@ func (a *Agent) healthy(ctx context.Context) error {
 	a.pulse.noted = now
 	return nil
 }
+
+// signOfLife tells the service manager that the agent works, and goes on telling
+// while it is healthy: without a sign the manager ends the process and starts it
+// anew.
+func (a *Agent) signOfLife(ctx context.Context) error {
+	if err := a.manager.Ready(); err != nil {
+		return err
+	}
+	a.manager.Keep(ctx, a.healthy, func(err error) {
+		a.log.Error().Err(err).Msg("no sign of life for the service manager")
+	})
+	<-ctx.Done()
+	return nil
+}

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync"
 
 	"github.com/spf13/cobra"
 
 	"ostatok/agent"
 	"ostatok/agent/config"
+	"ostatok/platform/service"
 )
 
 func (a *app) setupCommand() *cobra.Command {
@@ -45,6 +47,18 @@ func (a *app) setUp(ctx context.Context) error {
 	o := agent.SetupOptions{File: a.file, Environ: a.environ, Say: a.tellSetup}
 	log, _ := a.logger(config.Default())
 	o.Options = a.options(log)
+
+	// For a service manager a page that waits for a person is a start that is
+	// complete, and all is well as long as this process runs.
+	manager := service.NewNotifier(a.environ)
+	if err := manager.Ready(); err != nil {
+		log.Warn().Err(err).Msg("service manager not told")
+	}
+	ctx, stop := context.WithCancel(ctx)
+	var keeping sync.WaitGroup
+	keeping.Go(func() { manager.Keep(ctx, func(context.Context) error { return nil }, nil) })
+	defer keeping.Wait()
+	defer stop()
 	return agent.Setup(ctx, o)
 }
 
