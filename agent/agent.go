@@ -200,6 +200,9 @@ func takeDir(c *config.Config) (*lock.Lock, error) {
 	err := os.MkdirAll(c.DataDir, 0o700)
 	var l *lock.Lock
 	if err == nil {
+		err = service.ActAs(c.DataDir) // files of root's would be closed to the service
+	}
+	if err == nil {
 		l, err = lock.Take(filepath.Join(c.DataDir, lockName))
 	}
 	if held, ok := errors.AsType[*lock.HeldError](err); ok {

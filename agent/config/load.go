@@ -22,6 +22,7 @@ func Load(file string, environ []string) (*Config, error) {
 			Do: "make one with `ostatok config init > " + file + "`, or name another with --config"}}}
 	}
 	c, problems := parse(file, text, environ)
+	c.handedOver(environ)
 	problems = append(problems, c.secrets()...)
 	return c.divide(problems)
 }

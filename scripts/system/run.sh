@@ -20,7 +20,7 @@ shopt -s nullglob
 debs=(dist/ostatok_*_"$arch".deb)
 [ ${#debs[@]} = 1 ] || { echo "there are ${#debs[@]} packages for $arch in dist: run make package" >&2; exit 1; }
 
-foreign=no
+foreign=no registered=no
 if [ "$arch" = armhf ]; then
   foreign=yes
   command -v qemu-arm-static >/dev/null || skip "qemu-arm-static is missing: apt-get install qemu-user-static"
@@ -30,6 +30,8 @@ if [ "$arch" = armhf ]; then
     # F: the kernel keeps the interpreter open, so that it is there in any root.
     printf '%s' ':qemu-arm:M::\x7fELF\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x28\x00:\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:'"$(command -v qemu-arm-static)"':F' \
       >/proc/sys/fs/binfmt_misc/register || skip "this kernel takes no binfmt entry"
+    trap 'echo -1 >/proc/sys/fs/binfmt_misc/qemu-arm' EXIT
+    registered=yes
   fi
 fi
 
@@ -52,6 +54,7 @@ finish() {
   if [ -n "$container" ]; then kill -KILL "$container" 2>/dev/null || true; wait "$container" 2>/dev/null || true; fi
   if [ $code != 0 ] && [ -e "$work/console" ]; then tail -n 30 "$work/console" >&2; fi
   rm -rf "$work"
+  if [ $registered = yes ]; then echo -1 >/proc/sys/fs/binfmt_misc/qemu-arm; fi
 }
 trap finish EXIT
 # minbase has no tree of another system in it: a plain copy is a second.
