@@ -27,6 +27,7 @@ BUILD    = go build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)'
 KILLS   ?= 300
 KEEP    ?=
 CHAOS_SEEDS ?= 300
+SYSTEMS ?= amd64 armhf
 
 .PHONY: all build test demo ci accuracy bench crash chaos fuzz browser fleet cross package test-system race lint test-386 test-arm clean
 
@@ -57,7 +58,7 @@ crash: build
 	go run ./scripts/crash -kills $(KILLS)
 
 chaos:
-	CHAOS_SEEDS=$(CHAOS_SEEDS) go test -count=1 -timeout 2h -run TestChaos ./agent
+	CHAOS_SEEDS=$(CHAOS_SEEDS) scripts/test.sh -count=1 -timeout 2h -run TestChaos ./agent
 
 fuzz:
 	scripts/fuzz.sh
@@ -74,7 +75,7 @@ race:
 	RAPID_CHECKS=20 CGO_ENABLED=1 scripts/test.sh -short -race ./...
 
 test-386:
-	RAPID_CHECKS=30 CHAOS_SEEDS=5 GOARCH=386 scripts/test.sh -short ./...
+	RAPID_CHECKS=30 GOARCH=386 scripts/test.sh -short ./...
 
 test-arm:
 	scripts/test-arm.sh

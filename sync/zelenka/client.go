@@ -114,11 +114,16 @@ func (w Warehouse) String() string { return strconv.FormatInt(int64(w), 10) }
 // is refused is replaced once.
 func (c *Client) call(ctx context.Context, r rest.Request, read func(*rest.Response) error) error {
 	r.Method, r.Budget = http.MethodPost, "onhand"
-	refused := ""
+	refused, began, within := "", c.opts.Now(), r.Within
 	for {
 		token, err := c.session.token(ctx, refused)
 		if err != nil {
 			return err
+		}
+		if within > 0 {
+			if r.Within = within - c.opts.Now().Sub(began); r.Within <= 0 {
+				return &rest.Error{Kind: rest.Temporary, Method: r.Method, Path: r.Path, Err: errOld, Detail: errOld.Error()}
+			}
 		}
 		err = c.once(ctx, r, token, read)
 		if refused != "" || rest.KindOf(err) != rest.Unauthorized {
@@ -127,6 +132,9 @@ func (c *Client) call(ctx context.Context, r rest.Request, read func(*rest.Respo
 		refused = token
 	}
 }
+
+// errOld stands for figures that are not sent any more.
+var errOld = errors.New("the login took so long that the figures are computed anew")
 
 func (c *Client) once(ctx context.Context, r rest.Request, token string, read func(*rest.Response) error) error {
 	r.Header = r.Header.Clone()

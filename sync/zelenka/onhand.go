@@ -115,7 +115,7 @@ func (c *Client) upload(ctx context.Context, b *body, failed func(failure)) (tak
 	if err != nil {
 		return 0, err
 	}
-	request.Query = url.Values{"isfull": {"1"}}
+	request.Query, request.Within = url.Values{"isfull": {"1"}}, target.Fresh
 	err = c.call(ctx, request, func(resp *rest.Response) error {
 		n, err := decodeAnswer(resp.Body, failed)
 		if err != nil {
