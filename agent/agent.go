@@ -316,7 +316,7 @@ func (a *Agent) openPull() {
 func (a *Agent) openPush(ctx context.Context, transport http.RoundTripper) (err error) {
 	setups := []push.TargetSetup{{
 		Name: "evotor", Kind: push.KindEvotor, Target: a.cloud.Target(a.config.Store),
-		Policy: push.Policy(a.config.Evotor.Write), Match: a.matchCloud, Shown: a.catalogueFigure,
+		Policy: push.Policy(a.config.Evotor.Write), Match: matchID, Wait: a.waitForCloud, Shown: a.catalogueFigure,
 	}}
 	a.backends, err = connect(a.config.Targets, clientOptions{
 		version: a.build.Version, transport: transport, now: a.now, log: a.log,

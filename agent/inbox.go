@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"ostatok/agent/ingest"
-	"ostatok/agent/stock"
 )
 
 // openInbox opens what was received in the shop and is not the cloud's yet.
@@ -58,12 +57,12 @@ func (a *Agent) drain(ctx context.Context) error {
 	return nil
 }
 
-// matchCloud is matchID for what may be written now. The cloud will apply a
-// document that it has not shown yet by itself: the level, which has it in, would
-// count it twice there.
-func (a *Agent) matchCloud(p stock.Product) (key, reason string) {
-	if a.inbox.Awaited(p.ID) {
-		return "", "a document received in the shop is not in the cloud yet; written once it is"
+// waitForCloud says why a product's figure must not be written to the cloud now.
+// The cloud will apply a document that it has not shown yet by itself: the level,
+// which has it in, would count it twice there.
+func (a *Agent) waitForCloud(product string) (reason string) {
+	if a.inbox.Awaited(product) {
+		return "a document received in the shop is not in the cloud yet; written once it is"
 	}
-	return matchID(p)
+	return ""
 }

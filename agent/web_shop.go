@@ -72,7 +72,7 @@ func (s *pageShop) holding(ctx context.Context, target string, row *mirror.Row) 
 	if b := s.backends.named(target); b != nil {
 		h.Key, h.Reason = b.matcher.Key(row.Product)
 	} else {
-		h.Key, h.Reason = s.matchCloud(row.Product)
+		h.Key, h.Reason = row.ID, s.waitForCloud(row.ID)
 	}
 	held, err := s.journal.HeldOf(ctx, target, []string{row.ID})
 	if err != nil {
