@@ -23,7 +23,7 @@ func TestBriefsAgreeWithRows(t *testing.T) {
 	}
 	for n, product := range []string{"bread", "milk"} {
 		_, err := m.PutDocuments(t.Context(), mirror.Batch{Documents: []mirror.Document{{Document: stock.Document{
-			ID: "d-" + product, Type: stock.Sell, Device: "till", Number: int64(n + 1), Closed: int64(1_700_000_000_000 + n),
+			ID: "d-" + product, Type: stock.Sell, Device: "till", Number: int64(n + 1), Closed: 1_700_000_000_000 + int64(n),
 			Lines: []stock.Line{{Product: product, Quantity: 7000, Stated: 4000, HasStated: true}},
 		}}}})
 		if err != nil {
