@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ostatok/agent/config"
@@ -50,6 +51,7 @@ func TestNothingChangesNothingIsSent(t *testing.T) {
 				t.Errorf("%d × %s in six hours, want at most %d", n, of, most)
 			}
 		}
+		synctest.Wait()
 		if len(w.asked) > 0 {
 			t.Errorf("besides that: %v", w.asked)
 		}
@@ -66,6 +68,7 @@ func TestNothingChangesNothingIsSent(t *testing.T) {
 		if n := w.take("office POST store"); n == 0 || n > 4 {
 			t.Errorf("%d readings of VirtPOS to look at each figure once", n)
 		}
+		synctest.Wait()
 		if len(w.asked) > 0 {
 			t.Errorf("besides that: %v", w.asked)
 		}

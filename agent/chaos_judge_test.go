@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"testing/synctest"
 	"time"
 
 	"ostatok/agent/local"
@@ -136,6 +137,7 @@ func (w *world) agentWrites(s *system) []written {
 // figure also any other that was never right.
 func (w *world) judgeWrites(every bool) {
 	w.t.Helper()
+	synctest.Wait() // nobody else looks meanwhile
 	total := 0
 	for _, s := range w.systems {
 		writes := w.agentWrites(s)
@@ -156,6 +158,7 @@ func (w *world) judgeWrites(every bool) {
 // judgeFigures finds products that do not have the same figure everywhere.
 func (w *world) judgeFigures() {
 	w.t.Helper()
+	synctest.Wait() // nobody else looks meanwhile
 	rows := make(map[string]local.Row)
 	for row, err := range w.running().Stock(w.t.Context(), local.StockQuery{}) {
 		if err != nil {
@@ -226,6 +229,7 @@ func (w *world) why(s *system, g *good) string {
 // judgeLimits finds requests that came too fast or in a form that is not allowed.
 func (w *world) judgeLimits() {
 	w.t.Helper()
+	synctest.Wait() // nobody else looks meanwhile
 	refused := 0
 	for _, r := range w.crm.Requests() {
 		if r.Status == http.StatusTooManyRequests {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ostatok/agent/config"
@@ -66,6 +67,7 @@ func sellTwice(t *testing.T, w *world) {
 	checked, short := 0, 0
 	for range 30 {
 		time.Sleep(2*time.Minute + time.Duration(r.IntN(20))*time.Minute)
+		synctest.Wait()
 		for range 1 + r.IntN(5) {
 			g := w.goods[r.IntN(len(w.goods))]
 			id := w.crm.PlaceOrder(keycrmtest.OrderLine{Warehouse: 2, SKU: g.code, Quantity: max(g.told[len(g.told)-1].q/2, stock.Unit)})
@@ -80,6 +82,7 @@ func sellTwice(t *testing.T, w *world) {
 		if err != nil || !result.Complete {
 			t.Fatalf("%+v, %v", result, err)
 		}
+		synctest.Wait() // nobody else looks meanwhile
 		w.look(w.systems...)
 		for row, err := range w.running().Stock(t.Context(), local.StockQuery{State: stock.Known}) {
 			if err != nil {
@@ -158,6 +161,7 @@ func TestFiguresOnlyFallWithoutKeyCRM(t *testing.T) {
 		w.mu.Lock()
 		site.outage, w.closed = up, true
 		w.mu.Unlock()
+		synctest.Wait()
 		since, until := opening.Add(2*time.Hour), w.now()
 		fell, received := 0, 0
 		for _, s := range []*system{w.system("office"), w.system("market")} {
@@ -183,6 +187,7 @@ func TestFiguresOnlyFallWithoutKeyCRM(t *testing.T) {
 			t.Errorf("%d figures fell and %d goods were received meanwhile: this tests little", fell, received)
 		}
 		time.Sleep(3 * time.Hour)
+		synctest.Wait()
 		w.look(w.systems...)
 		for _, s := range []*system{w.system("office"), w.system("market")} {
 			for row, err := range w.running().Stock(t.Context(), local.StockQuery{State: stock.Known}) {
@@ -229,6 +234,7 @@ func TestWebhooksAreAnAccelerator(t *testing.T) {
 					time.Sleep(time.Second)
 				}
 				time.Sleep(30 * time.Second)
+				synctest.Wait()
 				g := w.plenty()
 				left := g.available() - 3*stock.Unit
 				id := w.crm.PlaceOrder(keycrmtest.OrderLine{Warehouse: 2, SKU: g.code, Quantity: 3 * stock.Unit})
