@@ -163,7 +163,7 @@ func (a *Agent) lookAt(name string) {
 }
 
 func (a *Agent) planAndDeliver(ctx context.Context, name string) (push.Delivery, error) {
-	if err := a.learn(ctx, name); err != nil {
+	if _, err := a.learn(ctx, name); err != nil {
 		return push.Delivery{}, err
 	}
 	if b := a.backends.named(name); b != nil && b.available() {

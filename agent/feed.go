@@ -28,6 +28,8 @@ type reserveFeed struct {
 
 	mu      sync.Mutex
 	known   map[string]promise // by SKU; nil until the catalogue was looked through
+	lesson  int64              // of the matcher, under which it was
+	gone    []string           // products with a reserve that have no SKU any more
 	skus    map[string]bool    // to be read
 	offers  map[int64]bool     // whose SKUs are to be read
 	orders  map[int64]bool     // whose products' SKUs are to be read
@@ -88,11 +90,19 @@ func (f *reserveFeed) read(ctx context.Context, skus []string, keep func(map[str
 	return keep(byProduct)
 }
 
-// match takes over which SKUs are the shop's. One that is new since the last time
-// is marked, because nobody has asked for it yet.
-func (f *reserveFeed) match(skus map[string]string) {
+// matches tells whether the SKUs are those of a lesson of the matcher.
+func (f *reserveFeed) matches(lesson int64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.known != nil && f.lesson == lesson
+}
+
+// match takes over which SKUs are the shop's under a lesson of the matcher. One
+// that is new since the last time is marked, because nobody has asked for it yet.
+func (f *reserveFeed) match(lesson int64, skus map[string]string, gone []string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lesson, f.gone = lesson, gone
 	known := make(map[string]promise, len(skus))
 	for sku, product := range skus {
 		before, had := f.known[sku]
@@ -109,12 +119,12 @@ func (f *reserveFeed) match(skus map[string]string) {
 }
 
 // begin begins a complete reading: what was marked so far is part of it.
-func (f *reserveFeed) begin() (skus []string, began int64) {
+func (f *reserveFeed) begin() (skus, gone []string, began int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	clear(f.skus)
 	f.crowded = false
-	return slices.Sorted(maps.Keys(f.known)), f.now().UnixMilli()
+	return slices.Sorted(maps.Keys(f.known)), f.gone, f.now().UnixMilli()
 }
 
 // done ends a complete reading that began at (epoch ms).

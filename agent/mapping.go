@@ -29,21 +29,40 @@ func (a *Agent) openMatching(ctx context.Context) error {
 }
 
 // learn looks through the catalogue for products whose keys at a target cannot
-// be told apart; to be called before a plan is made for it.
-func (a *Agent) learn(ctx context.Context, name string) error {
+// be told apart; to be called before a plan is made for it. A catalogue that is
+// known is not read again: each sale makes a plan for each target. lesson changes
+// with what the matcher knows; it is 0 for the cloud, which knows products by
+// their own ids.
+func (a *Agent) learn(ctx context.Context, name string) (lesson int64, err error) {
 	b := a.backends.named(name)
 	if b == nil {
-		return nil // the cloud knows products by their own ids
+		return 0, nil
 	}
 	a.mapping.Lock()
 	defer a.mapping.Unlock()
+	if b.learned == a.mirror.Edition() {
+		return b.lessons, nil
+	}
 	table, err := a.journal.Mapping(ctx, name)
+	if err == nil {
+		err = a.teach(ctx, b, table)
+	}
 	if err != nil {
+		return 0, fmt.Errorf("cannot match the products with %s: %w", name, err)
+	}
+	return b.lessons, nil
+}
+
+// teach has a target's matcher learn the catalogue under a mapping. The caller
+// holds a.mapping.
+func (a *Agent) teach(ctx context.Context, b *backend, table map[string]string) error {
+	edition := a.mirror.Edition() // what changes while it is read counts for the next time
+	b.learned = 0
+	if err := b.matcher.Learn(table, a.products(ctx)); err != nil {
 		return err
 	}
-	if err := b.matcher.Learn(table, a.products(ctx)); err != nil {
-		return fmt.Errorf("cannot match the products with %s: %w", name, err)
-	}
+	b.learned = edition
+	b.lessons++
 	return nil
 }
 
@@ -136,7 +155,7 @@ func (a *Agent) SetMapping(ctx context.Context, name string, entries []match.Ent
 	ctx = context.WithoutCancel(ctx)
 	a.event(ctx, "mapping_changed", journal.Info, fmt.Sprintf("The mapping of %s was changed: %d products added, %d changed, %d removed.",
 		name, result.Added, result.Changed, result.Removed), map[string]any{"target": name, "left": result.Left})
-	if err := b.matcher.Learn(table, a.products(ctx)); err != nil {
+	if err := a.teach(ctx, b, table); err != nil {
 		return result, err
 	}
 	a.lookAtTargets()

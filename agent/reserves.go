@@ -104,11 +104,10 @@ func (a *Agent) readReserves(ctx context.Context, b *backend, unless time.Durati
 		return nil
 	}
 	defer func() { f.note(err) }()
-	gone, err := a.matchReserves(ctx, b)
-	if err != nil {
+	if err := a.matchReserves(ctx, b); err != nil {
 		return err
 	}
-	skus, began := f.begin()
+	skus, gone, began := f.begin()
 	// The first reading counts as a whole: until it is done, nothing is known.
 	// Later ones are kept part by part, so that one that fails late is not lost.
 	all, before := make(map[string]stock.Quantity), f.heard()
@@ -124,7 +123,9 @@ func (a *Agent) readReserves(ctx context.Context, b *backend, unless time.Durati
 			return fmt.Errorf("cannot read the reserves of %s: %w", b.Name, err)
 		}
 	}
-	maps.Copy(all, gone)
+	for _, product := range gone {
+		all[product] = 0
+	}
 	if err := a.putReserves(ctx, b, all, began); err != nil {
 		return err
 	}
@@ -164,7 +165,7 @@ func (a *Agent) freshReserves(ctx context.Context) {
 		if f == nil || f.heard() == 0 {
 			continue // the first reading is under way
 		}
-		_, err := a.matchReserves(ctx, b)
+		err := a.matchReserves(ctx, b)
 		switch {
 		case err != nil:
 		case f.cost() <= reservesWait/2:
@@ -231,28 +232,29 @@ func (a *Agent) reserveProblems() []local.Problem {
 	return nil
 }
 
-// matchReserves finds the SKUs of the shop's products. gone are products with a
+// matchReserves finds the SKUs of the shop's products, and products with a
 // reserve that have no SKU any more.
-func (a *Agent) matchReserves(ctx context.Context, b *backend) (gone map[string]stock.Quantity, err error) {
-	if err := a.learn(ctx, b.Name); err != nil {
-		return nil, err
+func (a *Agent) matchReserves(ctx context.Context, b *backend) error {
+	lesson, err := a.learn(ctx, b.Name)
+	if err != nil || b.reserves.matches(lesson) {
+		return err
 	}
 	skus := make(map[string]string)
-	gone = make(map[string]stock.Quantity)
+	var gone []string
 	for row, err := range a.mirror.Rows(ctx, mirror.Query{}) {
 		if err != nil {
-			return nil, err
+			return err
 		}
 		key, _ := b.matcher.Key(row.Product)
 		switch {
 		case !row.Deleted && !row.Service() && keycrm.Askable(key):
 			skus[key] = row.ID
 		case row.Reserved != 0:
-			gone[row.ID] = 0
+			gone = append(gone, row.ID)
 		}
 	}
-	b.reserves.match(skus)
-	return gone, nil
+	b.reserves.match(lesson, skus, gone)
+	return nil
 }
 
 // putReserves keeps what was read, by product, and has figures computed anew

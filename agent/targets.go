@@ -25,6 +25,8 @@ type backend struct {
 	config.Target
 	target  target.Target
 	matcher *match.Matcher // set when the agent opens
+	learned int64          // edition of the catalogue that the matcher knows, 0: none; under Agent.mapping
+	lessons int64          // times that it learned; under Agent.mapping
 
 	// check reaches the system with its key and changes nothing; note says what
 	// could not be found out.

@@ -337,3 +337,31 @@ func TestRunningAgentIsNotHeldUp(t *testing.T) {
 	d.write(document{kind: "SELL", at: ago(1), lines: []string{line("milk", "2", "7")}})
 	holds("5")
 }
+
+// The catalogue is learned once and not again for each sale; a code that is
+// entered anew at a terminal counts from the next reading of it.
+func TestRenamedProductIsMatchedAnew(t *testing.T) {
+	play(t, nil, func(t *testing.T, m *market) {
+		m.sync()
+		m.desk.write(document{kind: "SELL", at: ago(1), lines: []string{line("milk", "2", "7")}})
+		m.sync()
+		if got := m.everywhere("milk", "1"); got != "5 5 5 5" {
+			t.Errorf("before: %s", got)
+		}
+		m.virtpos.AddItem(virtpostest.Item{ID: "109", External: "9", Name: "item 9"})
+		m.virtpos.Put("3", virtpostest.Balance{Item: "109"})
+		m.crm.AddOffer("9")
+		m.crm.Set(2, "9", 0)
+		m.order("9", 1000)
+		m.desk.mu.Lock()
+		m.desk.find(shop1, "milk").code = "9"
+		m.desk.mu.Unlock()
+		time.Sleep(time.Hour) // reserves are read anew now and then
+		m.sync()
+		time.Sleep(time.Hour)
+		m.sync()
+		if got := m.everywhere("milk", "9"); got != "5 5 4 5" {
+			t.Errorf("under the new code: %s, want 5 5 4 5", got)
+		}
+	})
+}

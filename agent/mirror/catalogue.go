@@ -17,6 +17,7 @@ import (
 // whole catalogue, for Sweep; at is when the cards were read, epoch ms. Cards
 // that did not change are not written again.
 func (m *Mirror) PutProducts(ctx context.Context, run, at int64, products []stock.Product) error {
+	renamed := false
 	err := m.write(ctx, func(tx *sql.Tx) error {
 		s, err := loadSweep(ctx, tx, run, at)
 		if err != nil {
@@ -42,6 +43,7 @@ func (m *Mirror) PutProducts(ctx context.Context, run, at int64, products []stoc
 		if err := errors.Join(err, w.close()); err != nil {
 			return err
 		}
+		renamed = w.renamed
 		if err := s.save(ctx, tx); err != nil {
 			return err
 		}
@@ -49,6 +51,9 @@ func (m *Mirror) PutProducts(ctx context.Context, run, at int64, products []stoc
 	})
 	if err != nil {
 		return fmt.Errorf("cannot keep products: %w", err)
+	}
+	if renamed {
+		m.edition.Add(1)
 	}
 	return nil
 }
@@ -88,6 +93,14 @@ type card struct {
 	created  int64
 	kind     string
 	barcodes string
+
+	name, code, article string
+}
+
+// known tells whether a product of this card is known elsewhere as before.
+func (c *card) known(before *card) bool {
+	return before.listed && before.kind == c.kind && before.name == c.name && before.code == c.code &&
+		before.article == c.article && before.barcodes == c.barcodes
 }
 
 func loadCards(ctx context.Context, tx *sql.Tx, products []stock.Product) (map[string]card, error) {
@@ -99,12 +112,13 @@ func loadCards(ctx context.Context, tx *sql.Tx, products []stock.Product) (map[s
 	err := each(ctx, tx, func(rows *sql.Rows) error {
 		var c card
 		var text string
-		if err := rows.Scan(&c.id, &text, &c.content, &c.listed, &c.created, &c.kind, &c.barcodes); err != nil {
+		if err := rows.Scan(&c.id, &text, &c.content, &c.listed, &c.created, &c.kind, &c.barcodes,
+			&c.name, &c.code, &c.article); err != nil {
 			return err
 		}
 		cards[text] = c
 		return nil
-	}, "SELECT id, text, content, listed, created, type, barcodes FROM product WHERE text IN "+placeholders(1, len(keys)), keys...)
+	}, "SELECT id, text, content, listed, created, type, barcodes, name, code, article FROM product WHERE text IN "+placeholders(1, len(keys)), keys...)
 	if err != nil {
 		return nil, fmt.Errorf("cannot look products up: %w", err)
 	}
@@ -119,6 +133,7 @@ type catalogueWriter struct {
 	barcodes *inserter
 	stmts    statements
 	moved    []int64 // products whose existence in the past changed
+	renamed  bool    // something is known elsewhere by other keys: another edition
 }
 
 func newCatalogueWriter(ctx context.Context, tx *sql.Tx, names *names, at int64) *catalogueWriter {
@@ -132,10 +147,11 @@ func newCatalogueWriter(ctx context.Context, tx *sql.Tx, names *names, at int64)
 // put writes one card if it differs, and returns what is here then.
 func (w *catalogueWriter) put(p *stock.Product, had card) (card, error) {
 	c := card{id: had.id, content: cardContent(p), listed: true, created: p.Created, kind: p.Type,
-		barcodes: strings.Join(p.Barcodes, "\n")}
+		barcodes: strings.Join(p.Barcodes, "\n"), name: p.Name, code: p.Code, article: p.Article}
 	if had.id != 0 && had.listed && had.content == c.content {
 		return had, nil
 	}
+	w.renamed = w.renamed || !c.known(&had)
 	var cloud any
 	if p.HasCloud {
 		cloud = int64(p.Cloud)
@@ -293,6 +309,9 @@ func (m *Mirror) Sweep(ctx context.Context, run int64, maxShare float64) (gone i
 	})
 	if err != nil {
 		return 0, err
+	}
+	if gone > 0 {
+		m.edition.Add(1)
 	}
 	return gone, nil
 }

@@ -112,3 +112,58 @@ func TestQueries(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Whoever has learned the catalogue need not read it again before something
+// changes by which its products are known elsewhere.
+func TestEdition(t *testing.T) {
+	m := open(t, testOptions(t.TempDir()))
+	milk := stock.Product{ID: "milk", Name: "Milk", Code: "1", Article: "A-1", Barcodes: []string{"460"}, Cloud: 5000, HasCloud: true}
+	run := int64(0)
+	list := func(products ...stock.Product) {
+		t.Helper()
+		run++
+		if err := m.PutProducts(t.Context(), run, run, products); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.Sweep(t.Context(), run, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list(milk)
+	for _, step := range []struct {
+		name    string
+		change  func(p *stock.Product)
+		another bool
+	}{
+		{"nothing", func(*stock.Product) {}, false},
+		{"what the cloud holds", func(p *stock.Product) { p.Cloud = 4000; p.Updated++ }, false},
+		{"the group", func(p *stock.Product) { p.Parent = "dairy" }, false},
+		{"the name", func(p *stock.Product) { p.Name = "Cream" }, true},
+		{"the code", func(p *stock.Product) { p.Code = "2" }, true},
+		{"the article", func(p *stock.Product) { p.Article = "A-2" }, true},
+		{"a barcode", func(p *stock.Product) { p.Barcodes = []string{"460", "461"} }, true},
+		{"the type", func(p *stock.Product) { p.Type = "SERVICE" }, true},
+	} {
+		before := m.Edition()
+		step.change(&milk)
+		list(milk)
+		if got := m.Edition() != before; got != step.another {
+			t.Errorf("%s: another edition: %t, want %t", step.name, got, step.another)
+		}
+	}
+	before := m.Edition()
+	list(milk, stock.Product{ID: "tea"})
+	if m.Edition() == before {
+		t.Error("a new product is not noticed")
+	}
+	before = m.Edition()
+	list(milk)
+	if m.Edition() == before {
+		t.Error("a product that went is not noticed")
+	}
+	before = m.Edition()
+	list(milk, stock.Product{ID: "tea"})
+	if m.Edition() == before {
+		t.Error("a product that came back is not noticed")
+	}
+}

@@ -55,9 +55,10 @@ type Mirror struct {
 	stagings  int64 // times that some were added
 	forgotten map[int64]bool
 
-	bulk  atomic.Bool           // the file is set up for loading much
-	facts atomic.Pointer[facts] // what readers need without waiting for a writer
-	heard sync.Map              // source of reserves → when it was last heard, epoch ms
+	bulk    atomic.Bool           // the file is set up for loading much
+	edition atomic.Int64          // see Edition
+	facts   atomic.Pointer[facts] // what readers need without waiting for a writer
+	heard   sync.Map              // source of reserves → when it was last heard, epoch ms
 }
 
 // facts are the shop's few facts, replaced as a whole.
@@ -116,6 +117,7 @@ func open(ctx context.Context, o Options) (_ *Mirror, _ *Notice, err error) {
 		return nil, nil, err
 	}
 	m := &Mirror{o: o, log: o.Log, db: db}
+	m.edition.Store(1)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, m.Close())
@@ -277,6 +279,12 @@ func (m *Mirror) Close() error {
 	}
 	return m.db.Close()
 }
+
+// Edition changes with everything by which a product of the catalogue is known
+// elsewhere: its type, name, code, article, barcodes, and whether it is there.
+// What was made of the catalogue holds for as long as the edition stays that
+// was there before; editions of different processes have nothing in common.
+func (m *Mirror) Edition() int64 { return m.edition.Load() }
 
 // DB is the file, for backup, check and size.
 func (m *Mirror) DB() *sqlite.DB { return m.db }
