@@ -29,17 +29,25 @@ func (e *Engine) Plan(ctx context.Context, name string) (Plan, error) {
 		return Plan{}, err
 	}
 	defer l.turn.give()
+	if err := e.whole.take(ctx); err != nil {
+		return Plan{}, err
+	}
+	defer e.whole.give()
 	cards, err := e.survey(ctx, l)
 	if err != nil {
 		return Plan{}, err
 	}
 	// What a full run has written so far is neither the old figures nor the new.
 	if l.traits.Reads && !l.full.Load() {
-		read, err := e.observe(ctx, l, cards)
+		sought, err := e.seek(ctx, l, cards)
 		if err != nil {
 			return Plan{}, err
 		}
-		if read > 0 { // that took its time; levels may have moved
+		if len(sought) > 0 {
+			cards = nil // reading takes its time; levels may have moved then
+			if err := e.whole.aside(func() error { return e.observe(ctx, l, sought) }); err != nil {
+				return Plan{}, err
+			}
 			if cards, err = e.survey(ctx, l); err != nil {
 				return Plan{}, err
 			}

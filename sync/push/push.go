@@ -138,6 +138,7 @@ type Engine struct {
 	o        Options
 	now      func() time.Time
 	log      zerolog.Logger
+	whole    turn       // a plan at a time has all products in memory: a small box has no room for five
 	deciding sync.Mutex // a plan is compared and stored, or decided on, as one step
 	pulls    pulls
 
@@ -191,7 +192,7 @@ func New(levels Levels, j *journal.Journal, targets []TargetSetup, o Options) *E
 	if o.Random == nil {
 		o.Random = rand.Float64
 	}
-	e := &Engine{levels: levels, journal: j, o: o, now: o.Now, log: o.Log, at: func(string) {}}
+	e := &Engine{levels: levels, journal: j, o: o, now: o.Now, log: o.Log, whole: newTurn(), at: func(string) {}}
 	e.pulls.turn = newTurn()
 	for _, setup := range targets {
 		if setup.Policy == "" {

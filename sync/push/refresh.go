@@ -30,6 +30,13 @@ func (t turn) take(ctx context.Context) error {
 
 func (t turn) give() { <-t }
 
+// aside lets others have the turn while do works, and takes it back.
+func (t turn) aside(do func() error) error {
+	t.give()
+	defer func() { t <- struct{}{} }()
+	return do()
+}
+
 // pulls are the pulls of documents that all lanes share: one at a time.
 type pulls struct {
 	turn turn

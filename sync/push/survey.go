@@ -76,62 +76,78 @@ func (e *Engine) survey(ctx context.Context, l *lane) ([]card, error) {
 // level: an open plan that waits for days must not read its rows every minute.
 const readAgain = 15 * 60 * 1000
 
-// observe reads from the target what a plan needs and is not known well enough,
-// and keeps it. What was read stays read when a later call fails, so the next
-// attempt goes on from there.
-func (e *Engine) observe(ctx context.Context, l *lane, cards []card) (read int, err error) {
+// sought is a product whose figure at the target is to be read.
+type sought struct {
+	product, key string
+	want         stock.Quantity
+	held         *journal.Held // what is known of it, nil: nothing
+}
+
+// seek finds the products of which the target holds something that a plan needs
+// and that is not known well enough.
+func (e *Engine) seek(ctx context.Context, l *lane, cards []card) ([]sought, error) {
 	held, err := e.journal.Held(ctx, l.Name)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	now := e.millis()
-	byKey := make(map[string]*card)
-	var keys []string
+	var list []sought
 	for i := range cards {
 		c := &cards[i]
-		if c.reason == "" && c.level.Valued() && e.worthReading(l, c, held[c.product], now) {
-			byKey[c.key] = c
-			keys = append(keys, c.key)
+		if h := held[c.product]; c.reason == "" && c.level.Valued() && e.worthReading(l, c, h, now) {
+			list = append(list, sought{product: c.product, key: c.key, want: c.want, held: h})
 		}
 	}
-	parts := slices.Collect(slices.Chunk(keys, l.traits.ReadBatch))
+	return list, nil
+}
+
+// observe reads what is sought from the target and keeps it. What was read stays
+// read when a later call fails, so the next attempt goes on from there.
+func (e *Engine) observe(ctx context.Context, l *lane, list []sought) error {
+	now := e.millis()
+	parts := slices.Collect(slices.Chunk(list, l.traits.ReadBatch))
 	for len(parts) > 0 {
 		part := parts[0]
 		parts = parts[1:]
-		seen, err := l.Target.Read(ctx, part)
+		byKey := make(map[string]*sought, len(part))
+		keys := make([]string, len(part))
+		for i := range part {
+			keys[i] = part[i].key
+			byKey[part[i].key] = &part[i]
+		}
+		seen, err := l.Target.Read(ctx, keys)
 		switch {
 		case err == nil:
 		case ctx.Err() != nil || judge(err, true) != permanent:
-			return read, fmt.Errorf("cannot read what %s holds: %w", l.Name, err)
+			return fmt.Errorf("cannot read what %s holds: %w", l.Name, err)
 		case len(part) > 1: // one of these keys is to blame
 			half := len(part) / 2
 			parts = append(parts, part[:half], part[half:])
 			continue
 		default:
-			seen = []target.Observation{{Key: part[0], Reason: err.Error()}}
+			seen = []target.Observation{{Key: keys[0], Reason: err.Error()}}
 		}
-		for _, key := range part { // also of those that the target tells nothing of
-			l.looked[byKey[key].product] = now
+		for i := range part { // also of those that the target tells nothing of
+			l.looked[part[i].product] = now
 		}
-		var list []journal.Held
+		var facts []journal.Held
 		for _, o := range seen {
-			c := byKey[o.Key]
-			if c == nil {
+			s := byKey[o.Key]
+			if s == nil {
 				continue
 			}
-			fact := observed(l.Name, c.product, o, c.want, now)
-			if e.noted(held[c.product], &fact, now) {
+			fact := observed(l.Name, s.product, o, s.want, now)
+			if e.noted(s.held, &fact, now) {
 				continue
 			}
-			delete(l.looked, c.product)
-			list = append(list, fact)
+			delete(l.looked, s.product)
+			facts = append(facts, fact)
 		}
-		if _, err := e.journal.Record(ctx, l.Name, nil, list); err != nil {
-			return read, err
+		if _, err := e.journal.Record(ctx, l.Name, nil, facts); err != nil {
+			return err
 		}
-		read += len(part)
 	}
-	return read, nil
+	return nil
 }
 
 // noted tells whether the journal has the same observation already: a plan that
