@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"testing/synctest"
 	"time"
 
 	"ostatok/agent/local"
@@ -117,16 +116,34 @@ func (s *system) justified(v *written) bool {
 	return false
 }
 
+// truth is what is known of the goods now; the shop lives on meanwhile.
+func (w *world) truth() []*good {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	goods := make([]*good, len(w.goods))
+	for i, g := range w.goods {
+		now := *g
+		goods[i] = &now
+	}
+	return goods
+}
+
 // agentWrites are the figures that the agent wrote to a system.
 func (w *world) agentWrites(s *system) []written {
-	if s.name != "evotor" {
-		return s.writes
-	}
 	goods := make(map[string]*good)
-	for _, g := range w.goods {
+	for _, g := range w.truth() {
 		goods[g.id] = g
 	}
 	var list []written
+	if s.name != "evotor" {
+		w.mu.Lock()
+		list = slices.Clone(s.writes)
+		w.mu.Unlock()
+		for i := range list {
+			list[i].good = goods[list[i].good.id]
+		}
+		return list
+	}
 	for _, p := range w.shop.Patches() {
 		list = append(list, written{at: time.UnixMilli(p.At), good: goods[p.Product], q: p.Quantity})
 	}
@@ -137,7 +154,6 @@ func (w *world) agentWrites(s *system) []written {
 // figure also any other that was never right.
 func (w *world) judgeWrites(every bool) {
 	w.t.Helper()
-	synctest.Wait() // nobody else looks meanwhile
 	total := 0
 	for _, s := range w.systems {
 		writes := w.agentWrites(s)
@@ -158,7 +174,6 @@ func (w *world) judgeWrites(every bool) {
 // judgeFigures finds products that do not have the same figure everywhere.
 func (w *world) judgeFigures() {
 	w.t.Helper()
-	synctest.Wait() // nobody else looks meanwhile
 	rows := make(map[string]local.Row)
 	for row, err := range w.running().Stock(w.t.Context(), local.StockQuery{}) {
 		if err != nil {
@@ -173,7 +188,7 @@ func (w *world) judgeFigures() {
 		list = list && (row.State == stock.Known || w.good(row.Product) == nil)
 	}
 	known := 0
-	for _, g := range w.goods {
+	for _, g := range w.truth() {
 		row, listed := rows[g.id]
 		if !listed || row.State != stock.Known {
 			continue
@@ -229,7 +244,6 @@ func (w *world) why(s *system, g *good) string {
 // judgeLimits finds requests that came too fast or in a form that is not allowed.
 func (w *world) judgeLimits() {
 	w.t.Helper()
-	synctest.Wait() // nobody else looks meanwhile
 	refused := 0
 	for _, r := range w.crm.Requests() {
 		if r.Status == http.StatusTooManyRequests {
@@ -242,10 +256,13 @@ func (w *world) judgeLimits() {
 	if v := w.zelenka.Violations(); len(v) > 0 {
 		w.t.Errorf("Zelenka's rules were broken: %q", v)
 	}
-	if ours := w.limited - w.cloud.Faults()[evotortest.Limited]; ours > 0 {
+	w.mu.Lock()
+	limited, rushed := w.limited, w.rushed
+	w.mu.Unlock()
+	if ours := limited - w.cloud.Faults()[evotortest.Limited]; ours > 0 {
 		w.t.Errorf("the cloud's limit was exceeded %d times", ours)
 	}
-	if w.rushed > 0 {
-		w.t.Errorf("%d writes to VirtPOS came less than %s after another", w.rushed, w.config.Targets[0].Pace)
+	if rushed > 0 {
+		w.t.Errorf("%d writes to VirtPOS came less than %s after another", rushed, w.config.Targets[0].Pace)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"ostatok/agent/config"
@@ -67,9 +66,9 @@ func sellTwice(t *testing.T, w *world) {
 	checked, short := 0, 0
 	for range 30 {
 		time.Sleep(2*time.Minute + time.Duration(r.IntN(20))*time.Minute)
-		synctest.Wait()
 		for range 1 + r.IntN(5) {
-			g := w.goods[r.IntN(len(w.goods))]
+			goods := w.truth()
+			g := goods[r.IntN(len(goods))]
 			id := w.crm.PlaceOrder(keycrmtest.OrderLine{Warehouse: 2, SKU: g.code, Quantity: max(g.told[len(g.told)-1].q/2, stock.Unit)})
 			orders = append(orders, id)
 			w.foreign(func() { w.crm.SetStatus(id, keycrmtest.StatusReserved) })
@@ -82,7 +81,6 @@ func sellTwice(t *testing.T, w *world) {
 		if err != nil || !result.Complete {
 			t.Fatalf("%+v, %v", result, err)
 		}
-		synctest.Wait() // nobody else looks meanwhile
 		w.look(w.systems...)
 		for row, err := range w.running().Stock(t.Context(), local.StockQuery{State: stock.Known}) {
 			if err != nil {
@@ -116,9 +114,9 @@ func sellTwice(t *testing.T, w *world) {
 	}
 }
 
-// good finds a product, nil for a service.
+// good is what is known of a product now, nil for a service.
 func (w *world) good(product string) *good {
-	for _, g := range w.goods {
+	for _, g := range w.truth() {
 		if g.id == product {
 			return g
 		}
@@ -161,11 +159,10 @@ func TestFiguresOnlyFallWithoutKeyCRM(t *testing.T) {
 		w.mu.Lock()
 		site.outage, w.closed = up, true
 		w.mu.Unlock()
-		synctest.Wait()
 		since, until := opening.Add(2*time.Hour), w.now()
 		fell, received := 0, 0
 		for _, s := range []*system{w.system("office"), w.system("market")} {
-			for _, v := range s.writes {
+			for _, v := range w.agentWrites(s) {
 				if v.at.Before(since) || v.at.After(until) {
 					continue
 				}
@@ -175,7 +172,7 @@ func TestFiguresOnlyFallWithoutKeyCRM(t *testing.T) {
 				fell++
 			}
 		}
-		for _, g := range w.goods {
+		for _, g := range w.truth() {
 			levels := during(g.told, since, until)
 			for i := 1; i < len(levels); i++ {
 				if levels[i] > levels[i-1] {
@@ -187,7 +184,6 @@ func TestFiguresOnlyFallWithoutKeyCRM(t *testing.T) {
 			t.Errorf("%d figures fell and %d goods were received meanwhile: this tests little", fell, received)
 		}
 		time.Sleep(3 * time.Hour)
-		synctest.Wait()
 		w.look(w.systems...)
 		for _, s := range []*system{w.system("office"), w.system("market")} {
 			for row, err := range w.running().Stock(t.Context(), local.StockQuery{State: stock.Known}) {
@@ -234,7 +230,6 @@ func TestWebhooksAreAnAccelerator(t *testing.T) {
 					time.Sleep(time.Second)
 				}
 				time.Sleep(30 * time.Second)
-				synctest.Wait()
 				g := w.plenty()
 				left := g.available() - 3*stock.Unit
 				id := w.crm.PlaceOrder(keycrmtest.OrderLine{Warehouse: 2, SKU: g.code, Quantity: 3 * stock.Unit})
@@ -266,7 +261,7 @@ func (w *world) read() int {
 
 // plenty is a good of which there is enough to sell some.
 func (w *world) plenty() *good {
-	for _, g := range w.goods {
+	for _, g := range w.truth() {
 		if g.available() > 10*stock.Unit {
 			return g
 		}
