@@ -96,6 +96,8 @@ type Agent struct {
 	logs    Logs
 	endings chan Ending
 
+	restoring sync.Mutex // held while a backup is unpacked
+
 	mu      sync.Mutex
 	pulse   pulse
 	applied string      // the values of the configuration in force, or to come

@@ -17,6 +17,7 @@ import (
 
 	"ostatok/agent/config"
 	"ostatok/agent/journal"
+	"ostatok/agent/local"
 	"ostatok/platform/update/trial"
 )
 
@@ -38,7 +39,35 @@ func Restore(ctx context.Context, c *config.Config, r io.Reader, now time.Time) 
 		return Manifest{}, err
 	}
 	defer func() { err = errors.Join(err, l.Release()) }()
+	m, err := takeRestore(ctx, c, r)
+	if err != nil {
+		return m, err
+	}
+	_, err = finishRestore(c.DataDir, now)
+	return m, err
+}
 
+// Restore implements local.Shop: the agent that runs decides the restore, ends,
+// and is opened anew on the restored files. What it receives until then is in
+// the files that are set aside.
+func (a *Agent) Restore(ctx context.Context, r io.Reader) (local.Restored, error) {
+	if !a.running.Load() {
+		return local.Restored{}, &local.Error{Code: local.Refused, Message: "only an agent that runs goes on from a backup by itself"}
+	}
+	if !a.restoring.TryLock() {
+		return local.Restored{}, &local.Error{Code: local.Refused, Message: "another restore is under way: wait for it to end"}
+	}
+	defer a.restoring.Unlock()
+	m, err := takeRestore(ctx, a.config, r)
+	if err != nil {
+		return local.Restored{}, err
+	}
+	a.end(Reopen)
+	return local.Restored{At: m.At}, nil
+}
+
+// takeRestore unpacks and verifies a backup and decides that it is restored.
+func takeRestore(ctx context.Context, c *config.Config, r io.Reader) (_ Manifest, err error) {
 	unpacked := filepath.Join(c.DataDir, unpackDir)
 	if err := os.RemoveAll(unpacked); err != nil {
 		return Manifest{}, fmt.Errorf("cannot restore: %w", err)
@@ -60,8 +89,7 @@ func Restore(ctx context.Context, c *config.Config, r io.Reader, now time.Time) 
 	if err := os.Rename(unpacked, filepath.Join(c.DataDir, restoreDir)); err != nil {
 		return m, fmt.Errorf("cannot restore: %w", err)
 	}
-	_, err = finishRestore(c.DataDir, now)
-	return m, err
+	return m, nil
 }
 
 // unpack reads the archive into dir and verifies it against its manifest.

@@ -105,6 +105,7 @@ func handler(shop Shop, log zerolog.Logger) http.Handler {
 	})
 	answerMapping(answer, shop)
 	answerUpdate(answer, shop)
+	answerRestore(answer, shop)
 	answer("POST /sync", func(r *http.Request, send func(any) error) error {
 		result, err := shop.Sync(r.Context(), r.FormValue("backfill") != "", func(p Progress) {
 			_ = send(syncItem{Progress: &p}) // whoever watched is gone; the sync goes on until its context ends

@@ -56,6 +56,9 @@ type Shop interface {
 
 	// Backup writes an archive of both databases.
 	Backup(ctx context.Context, w io.Writer) error
+	// Restore verifies an archive and has the agent end and go on from it; only an
+	// agent that runs can.
+	Restore(ctx context.Context, r io.Reader) (Restored, error)
 	// Diagnose writes a bundle for support without secrets; checks are the
 	// results of `ostatok doctor`, which are put into it.
 	Diagnose(ctx context.Context, w io.Writer, checks []Check) error
