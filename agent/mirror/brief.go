@@ -29,7 +29,6 @@ const briefPage = 4000
 // text names as in Query, in no promised order.
 func (m *Mirror) Briefs(ctx context.Context, text string) iter.Seq2[Brief, error] {
 	text = strings.TrimSpace(text)
-	lower := strings.ToLower(text)
 	return func(yield func(Brief, error) bool) {
 		page := make([]Brief, 0, briefPage)
 		for after := int64(0); ; {
@@ -58,7 +57,7 @@ func (m *Mirror) Briefs(ctx context.Context, text string) iter.Seq2[Brief, error
 			}, `SELECT p.id, p.text, p.lower, l.quantity, ifnull(l.state, ''), ifnull(l.late, 0), p.cloud
 				FROM product p LEFT JOIN level l ON l.product = p.id
 				WHERE `+matching+` AND p.id > ?3 AND p.listed = 1 AND p.type <> 'SERVICE' ORDER BY p.id LIMIT ?4`,
-				text, lower, after, briefPage)
+				text, folded(text), after, briefPage)
 			if err != nil {
 				yield(Brief{}, fmt.Errorf("cannot read products: %w", err))
 				return

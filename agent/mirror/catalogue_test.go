@@ -54,6 +54,8 @@ func TestQueries(t *testing.T) {
 		{ID: "id-1", Name: "Хлеб Бородинский", Code: "12", Article: "A-1", Barcodes: []string{"460", "461"}},
 		{ID: "id-2", Name: "Молоко 100%", Code: "13", Article: "12"},
 		{ID: "id-3", Name: "Tea_black", Code: "14"},
+		{ID: "id-4", Name: "Зелёный горошек", Code: "15"},
+		{ID: "id-5", Name: "Перец желтый", Code: "16"},
 	}
 	for n := range 1200 { // more than a page
 		products = append(products, stock.Product{ID: fmt.Sprintf("many-%04d", n), Name: "чай"})
@@ -78,6 +80,7 @@ func TestQueries(t *testing.T) {
 	for text, want := range map[string][]string{
 		"id-1": {"id-1"}, "12": {"id-1"}, "A-1": {"id-1"}, "461": {"id-1"}, "462": {"id-1"}, "460": nil,
 		"бородин": {"id-1"}, "МОЛОКО": {"id-2"}, "%": {"id-2"}, "_": {"id-3"}, "tea_B": {"id-3"}, " id-3 ": {"id-3"}, "": nil,
+		"зеленый": {"id-4"}, "ЗЕЛЁНЫЙ": {"id-4"}, "жёлт": {"id-5"}, "желт": {"id-5"},
 	} {
 		if got := find(text); !slices.Equal(got, want) {
 			t.Errorf("find %q: %v, want %v", text, got, want)

@@ -25,9 +25,16 @@ const rowQuery = `SELECT p.text, p.listed, p.type, p.name, p.parent, p.code, p.a
 	LEFT JOIN device d ON d.id = l.device LEFT JOIN document_type t ON t.id = l.type`
 
 // matching finds a text as an id, code, barcode or article, or in a name; ?2 is
-// the text in lower case, "" for everything.
+// the text as folded returns it, "" for everything.
 const matching = `(?2 = '' OR p.text = ?1 OR p.code = ?1 OR p.article = ?1
-	OR p.id IN (SELECT product FROM barcode WHERE code = ?1) OR instr(p.lower, ?2) > 0)`
+	OR p.id IN (SELECT product FROM barcode WHERE code = ?1) OR instr(` + foldedName + `, ?2) > 0)`
+
+// foldedName is a product's name in which folded texts are looked for.
+const foldedName = `replace(p.lower, 'ё', 'е')`
+
+// folded returns a text without what people leave out when they look for a name:
+// capitals, and the dots of ё.
+func folded(text string) string { return strings.ReplaceAll(strings.ToLower(text), "ё", "е") }
 
 // Rows returns products with their levels, in the order of their ids.
 func (m *Mirror) Rows(ctx context.Context, q Query) iter.Seq2[Row, error] {
@@ -64,7 +71,7 @@ func (m *Mirror) rowPage(ctx context.Context, q *Query, after string) (page []Ro
 		last = id
 		return len(q.States) == 0 || slices.Contains(q.States, row.Level.State)
 	}, rowQuery+" WHERE "+matching+" AND p.text > ?3 AND (p.listed = 1 OR ?4) ORDER BY p.text LIMIT ?5",
-		text, strings.ToLower(text), after, q.Deleted, rowPage)
+		text, folded(text), after, q.Deleted, rowPage)
 	if read < rowPage {
 		last = ""
 	}
@@ -182,8 +189,8 @@ func (m *Mirror) Find(ctx context.Context, text string) ([]Row, error) {
 			return rows, err
 		}
 	}
-	return m.rows(ctx, all, rowQuery+" WHERE instr(p.lower, ?1) > 0 ORDER BY p.listed DESC, p.lower LIMIT ?2",
-		strings.ToLower(text), findMost)
+	return m.rows(ctx, all, rowQuery+" WHERE instr("+foldedName+", ?1) > 0 ORDER BY p.listed DESC, p.lower LIMIT ?2",
+		folded(text), findMost)
 }
 
 // Document returns what is kept of a document: its header, without lines, and

@@ -67,7 +67,7 @@ func (a *app) printStock(ctx context.Context, shop local.Shop, q local.StockQuer
 		reserves = reserves || row.Reserved != nil
 	}
 	if len(rows) == 0 {
-		a.say("no product fits; `ostatok sync --once` fetches the catalogue")
+		a.sayNone(q)
 	}
 	// People look for names; programs, which sort for themselves, get a stream.
 	slices.SortFunc(rows, func(a, b local.Row) int {
@@ -110,7 +110,16 @@ func (a *app) streamStock(ctx context.Context, shop local.Shop, q local.StockQue
 			a.figure(row.Reserved), a.figure(row.Available), source.Document, string(source.Type))
 	}
 	if none {
-		a.say("no product fits; `ostatok sync --once` fetches the catalogue")
+		a.sayNone(q)
 	}
 	return l.end()
+}
+
+// sayNone says why a list is empty.
+func (a *app) sayNone(q local.StockQuery) {
+	if q == (local.StockQuery{}) {
+		a.say("there are no products yet; `ostatok sync --once` fetches the catalogue")
+		return
+	}
+	a.say("no product fits; a part of the name is enough, and `ostatok stock` shows all of them")
 }
