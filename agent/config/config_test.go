@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -216,6 +217,28 @@ func TestSyntaxErrorHasItsLine(t *testing.T) {
 	got := problems(t, good+"[evotor\npoll = 1\n")
 	if len(got) != 1 || !strings.HasPrefix(got[0], "o.toml:2: not TOML: ") {
 		t.Errorf("%q", got)
+	}
+}
+
+// What the file takes may be copied into the environment as it is.
+func TestEnvironmentInTOML(t *testing.T) {
+	c, err := config.Parse("o.toml", []byte(good), []string{
+		`OSTATOK_STOCK_READING={ACCEPT = "after", RETURN = "before"}`, `OSTATOK_MQTT_URLS=["ssl://a:8883", "ssl://b:8883"]`, "OSTATOK_MQTT_TENANT=acme",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := c.Stock.Pinned(); len(p) != 2 || p["ACCEPT"] != "after" || p["RETURN"] != "before" {
+		t.Errorf("pinned %v", p)
+	}
+	if want := []string{"ssl://a:8883", "ssl://b:8883"}; !slices.Equal(c.MQTT.URLs, want) {
+		t.Errorf("%q", c.MQTT.URLs)
+	}
+	if c, err := config.Parse("o.toml", []byte(good), []string{"OSTATOK_STOCK_READING={}"}); err != nil || len(c.Stock.Reading) != 0 {
+		t.Errorf("%v", err)
+	}
+	if _, err := config.Parse("o.toml", []byte(good), []string{`OSTATOK_STOCK_READING={ACEPT = "after"}`}); err == nil || !strings.Contains(err.Error(), "did you mean ACCEPT") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pelletier/go-toml/v2"
 )
 
 // mistake says what is wrong with a value and what to write instead.
@@ -182,7 +184,7 @@ func flag(p *bool) value {
 }
 
 // list takes texts, each accepted by check; the environment separates them by
-// commas.
+// commas, or writes them as the file does.
 func list(p *[]string, check func(string) *mistake) value {
 	take := func(items []string) *mistake {
 		for _, item := range items {
@@ -208,13 +210,18 @@ func list(p *[]string, check func(string) *mistake) value {
 			}
 			return take(texts)
 		},
-		env:  func(s string) *mistake { return take(split(s)) },
+		env: func(s string) *mistake {
+			if items, ok := inline[[]string](s, "[", "]"); ok {
+				return take(items)
+			}
+			return take(split(s))
+		},
 		show: func() string { return strings.Join(*p, ",") },
 	}
 }
 
 // pairs takes a table of names and values; the environment writes it as
-// "A=x,B=y".
+// "A=x,B=y", or as the file does.
 func pairs(p *map[string]string, check func(name, value string) *mistake) value {
 	take := func(m map[string]string) *mistake {
 		for _, name := range slices.Sorted(maps.Keys(m)) {
@@ -241,6 +248,9 @@ func pairs(p *map[string]string, check func(name, value string) *mistake) value 
 			return take(m)
 		},
 		env: func(s string) *mistake {
+			if m, ok := inline[map[string]string](s, "{", "}"); ok {
+				return take(m)
+			}
 			m := make(map[string]string)
 			for _, item := range split(s) {
 				name, v, ok := strings.Cut(item, "=")
@@ -259,6 +269,18 @@ func pairs(p *map[string]string, check func(name, value string) *mistake) value 
 			return strings.Join(items, ",")
 		},
 	}
+}
+
+// inline reads a value that is written in the environment as it is in the file,
+// between these brackets.
+func inline[T any](s, opens, closes string) (value T, ok bool) {
+	s = strings.TrimSpace(s)
+	if !strings.HasPrefix(s, opens) || !strings.HasSuffix(s, closes) {
+		return value, false
+	}
+	var v struct{ X T }
+	err := toml.Unmarshal([]byte("X = "+s), &v)
+	return v.X, err == nil
 }
 
 func split(s string) []string {
