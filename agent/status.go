@@ -42,7 +42,7 @@ func (a *Agent) Status(ctx context.Context) (local.Status, error) {
 		}
 		b := a.backends.named(name)
 		s.Targets = append(s.Targets, local.Target{
-			Name: name, Kind: t.Kind, Policy: string(t.Policy), ShownOnly: b != nil && b.Direction == config.Pull, Waiting: t.Planned + t.Sent + t.Accepted, Planned: t.Planned + t.Sent,
+			Name: name, Kind: t.Kind, Policy: string(t.Policy), ShownOnly: b != nil && b.Direction == config.Pull, Waiting: t.UnderWay, Planned: t.Planned + t.Sent,
 			Accepted: t.Accepted, Rejected: t.Rejected, Withheld: t.OutboxCounts.Blocked, Blocked: t.Blocked, LastSuccess: moment(millis(t.LastSuccess)), LastError: t.LastError,
 		})
 	}

@@ -116,4 +116,5 @@ type OutboxCounts struct {
 	Verified int `json:"verified"`
 	Rejected int `json:"rejected"`
 	Blocked  int `json:"blocked"`
+	UnderWay int `json:"under_way"` // of all of them, those that something is still to be done about
 }

@@ -117,17 +117,18 @@ func (j *Journal) entries(ctx context.Context, target, which string, args ...any
 
 // OutboxCounts counts the rows of a target by state.
 func (j *Journal) OutboxCounts(ctx context.Context, target string) (c OutboxCounts, err error) {
-	rows, err := j.db.Read().QueryContext(ctx, `SELECT state, count(*) FROM outbox WHERE target = ? GROUP BY state`, target)
+	rows, err := j.db.Read().QueryContext(ctx, `SELECT state, count(*), count(next_try) FROM outbox WHERE target = ? GROUP BY state`, target)
 	if err != nil {
 		return c, fmt.Errorf("cannot count the outbox of %s: %w", target, err)
 	}
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var state RowState
-		var n int
-		if err := rows.Scan(&state, &n); err != nil {
+		var n, due int
+		if err := rows.Scan(&state, &n, &due); err != nil {
 			return c, fmt.Errorf("cannot count the outbox of %s: %w", target, err)
 		}
+		c.UnderWay += due
 		switch state {
 		case Planned:
 			c.Planned = n

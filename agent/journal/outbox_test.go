@@ -70,6 +70,23 @@ func TestNewestFigureWins(t *testing.T) {
 	}
 }
 
+// A figure that was taken and that nobody can read back is not on its way any more.
+func TestWhatIsUnderWay(t *testing.T) {
+	j := fresh(t)
+	approve(t, j, save(t, j, plan("site", map[string]stock.Quantity{"a": 5000, "b": 4000, "c": 3000})))
+	all := entries(t, j, "site")
+	a, b := all["a"], all["b"]
+	a.State, a.NextTry = journal.Accepted, 0
+	b.State = journal.Accepted // to be read back
+	if _, err := j.Record(t.Context(), "site", []journal.Entry{a, b}, nil); err != nil {
+		t.Fatal(err)
+	}
+	c, err := j.OutboxCounts(t.Context(), "site")
+	if err != nil || c.Accepted != 2 || c.Planned != 1 || c.UnderWay != 2 {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 // The outbox against a model of it in a map.
 func TestOutboxAgainstModel(t *testing.T) {
 	type row struct {
