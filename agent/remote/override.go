@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -112,7 +113,7 @@ func (r *Remote) setConfig(ctx context.Context, c command.Claims, seq int64) (an
 		if err := settings[i].Check(value); err != nil {
 			return nil, badArgs(fmt.Sprintf("%s: %v", key, err))
 		}
-		set = append(set, journal.Override{Key: key, Value: value, By: c.Issuer + " " + c.Key, Command: seq})
+		set = append(set, journal.Override{Key: key, Value: value, By: strings.TrimSpace(c.Issuer + " " + c.Key), Command: seq})
 	}
 	if len(set) > 0 {
 		length, err := time.ParseDuration(args.For)

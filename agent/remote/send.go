@@ -198,6 +198,7 @@ func (r *Remote) fill(ctx context.Context, s *sender, status *message.Status) er
 	if err != nil {
 		return err
 	}
+	status.Override = make([]string, 0, len(overrides))
 	for _, o := range overrides {
 		status.Override = append(status.Override, o.Key)
 	}

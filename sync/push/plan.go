@@ -98,7 +98,7 @@ func (e *Engine) store(ctx context.Context, l *lane, p Plan) (Plan, error) {
 	}
 	return p, e.event(ctx, "plan_waits", journal.Warning,
 		fmt.Sprintf("plan %s for %s waits for approval: %d rows", p.ID, l.Name, len(p.Rows)),
-		map[string]any{"target": l.Name, "plan": p.ID, "rows": len(p.Rows), "guards": p.Guards})
+		map[string]any{"target": l.Name, "plan": p.ID, "rows": len(p.Rows), "guards": append([]journal.Guard{}, p.Guards...)})
 }
 
 // compare makes the plan: one row for each figure that the target is not known
