@@ -110,10 +110,15 @@ func (e *PlanError) Error() string {
 	if e.State != "" {
 		what = fmt.Sprintf("plan %s is %s", e.ID, e.State)
 	}
-	if e.Current == "" {
-		return what + " and no plan is open: make one and look at it first"
+	switch {
+	case e.Current == "" && e.State != "":
+		return what + ", and its target has no open plan: make one with `ostatok sync --once` and look at it first"
+	case e.Current == "":
+		return what + ", and no plan is open: make one with `ostatok sync --once` and look at it first"
+	case e.State != "":
+		return fmt.Sprintf("%s; the open plan of its target is %s: look at it first", what, e.Current)
 	}
-	return fmt.Sprintf("%s; the open plan is %s: look at it first", what, e.Current)
+	return fmt.Sprintf("%s; the newest open plan is %s: look at it first", what, e.Current)
 }
 
 // Unwrap makes errors.Is(err, ErrNoPlan) tell an unknown id from a decided plan.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -75,7 +76,11 @@ func (a *app) root() *cobra.Command {
 // arguments makes a mistake in the arguments a mistake in the usage.
 func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
-		if err := check(c, args); err != nil {
+		err := check(c, args)
+		if err != nil && strings.Contains(err.Error(), "arg(s)") { // the library counts; people want to see
+			return usage("write it as `%s`; see `%s --help`", strings.TrimSuffix(c.UseLine(), " [flags]"), c.CommandPath())
+		}
+		if err != nil {
 			return usage("%v; see `%s --help`", err, c.CommandPath())
 		}
 		return nil

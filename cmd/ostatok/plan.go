@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,6 +37,9 @@ func (a *app) planCommand() *cobra.Command {
 		Use: "approve ID", Short: "Let a plan be written", Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withShop(cmd.Context(), func(ctx context.Context, shop local.Shop) error {
+				if err := ofTarget(ctx, shop, args[0], target); err != nil {
+					return err
+				}
 				if err := shop.Approve(ctx, args[0], assumed); err != nil {
 					return err
 				}
@@ -60,6 +64,9 @@ func (a *app) planCommand() *cobra.Command {
 			Use: "reject ID", Short: "Close a plan without writing it", Args: arguments(cobra.ExactArgs(1)),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				return a.withShop(cmd.Context(), func(ctx context.Context, shop local.Shop) error {
+					if err := ofTarget(ctx, shop, args[0], target); err != nil {
+						return err
+					}
 					if err := shop.Reject(ctx, args[0]); err != nil {
 						return err
 					}
@@ -70,6 +77,19 @@ func (a *app) planCommand() *cobra.Command {
 		},
 	)
 	return c
+}
+
+// ofTarget makes sure that a plan is of the target that somebody named, if any.
+func ofTarget(ctx context.Context, shop local.Shop, id, target string) error {
+	if target == "" {
+		return nil
+	}
+	plans, err := shop.Plans(ctx, target, true)
+	if err == nil && !slices.ContainsFunc(plans, func(p journal.Plan) bool { return p.ID == id }) {
+		err = &local.Error{Code: local.NotFound, Message: fmt.Sprintf(
+			"%s has no plan %q; `ostatok plan show --target %s` shows which it has", target, id, target)}
+	}
+	return err
 }
 
 // withShop opens the shop for one piece of work.
