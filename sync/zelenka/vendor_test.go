@@ -25,7 +25,7 @@ import (
 
 // The tests of this file follow the vendor's text «API - Onhand - Остатки»
 // (api_docs_onhand) from its beginning to its end, a test for what each sentence
-// says. TestText… is the place to look when the vendor changes it.
+// says. TestSeed… is the place to look when the vendor changes it.
 
 func sample(t *testing.T, name string) []byte {
 	t.Helper()
@@ -76,7 +76,7 @@ func golden(t *testing.T, name string, body []byte) {
 
 // "Batch adding and updating": POST /onhand/batch-update with an array. The
 // example's rows, one request for each of its points of sale.
-func TestTextBatchUpdate(t *testing.T) {
+func TestSeedBatchUpdate(t *testing.T) {
 	play(t, nil, func(t *testing.T, b *bench) {
 		var sent []string
 		for _, w := range []zelenka.Warehouse{341, 3411} {
@@ -101,7 +101,7 @@ func TestTextBatchUpdate(t *testing.T) {
 
 // "The information is taken from the body in JSON": strict JSON, whatever stands
 // in an id.
-func TestTextBodyIsJSON(t *testing.T) {
+func TestSeedBodyIsJSON(t *testing.T) {
 	play(t, nil, func(t *testing.T, b *bench) {
 		awkward := []target.Row{
 			row(`quote " and \ slash`, 1), row("line\nbreak\ttab", 2), row("<b>&amp;</b>", 3), row("\u2028\u0000\x7f", 4), row("🧀 ёЁ", 5), row("007", 6), row("7", 7), row(" ", 8),
@@ -118,7 +118,7 @@ func TestTextBodyIsJSON(t *testing.T) {
 
 // "The body may be of 16 megabytes": more rows than fit go in several requests
 // of at most 15 million bytes.
-func TestTextSixteenMegabytes(t *testing.T) {
+func TestSeedSixteenMegabytes(t *testing.T) {
 	play(t, nil, func(t *testing.T, b *bench) {
 		long := strings.Repeat("Ж", 900) // 1.8 kB an id: 10 000 rows are 18 MB
 		list := make([]target.Row, zelenka.BatchRows)
@@ -135,7 +135,7 @@ func TestTextSixteenMegabytes(t *testing.T) {
 }
 
 // "Each element holds id, warehouse_id and quantity", and no more.
-func TestTextElements(t *testing.T) {
+func TestSeedElements(t *testing.T) {
 	play(t, nil, func(t *testing.T, b *bench) {
 		b.takes(row("ЦБ-00004897", 8))
 		var body []map[string]any
@@ -151,7 +151,7 @@ func TestTextElements(t *testing.T) {
 
 // "quantity is cast to an integer": it is made whole here, downwards, so that
 // nothing is left to the cast.
-func TestTextQuantityIsWhole(t *testing.T) {
+func TestSeedQuantityIsWhole(t *testing.T) {
 	for _, test := range []struct {
 		level stock.Quantity
 		shown int64
@@ -169,7 +169,7 @@ func TestTextQuantityIsWhole(t *testing.T) {
 
 // "The answer holds success, how many rows were updated or added, and errors, for
 // those that were not": the vendor's own answer, to rows that fit it.
-func TestTextAnswer(t *testing.T) {
+func TestSeedAnswer(t *testing.T) {
 	play(t, nil, func(t *testing.T, b *bench) {
 		answer := sample(t, "samples/zelenka-onhand-batch.response.json")
 		b.client = connect(t, loggedIn(func(w http.ResponseWriter, r *http.Request) {
@@ -188,7 +188,7 @@ func TestTextAnswer(t *testing.T) {
 }
 
 // "Once a day the stock of all items of a point of sale is to be sent".
-func TestTextOnceADay(t *testing.T) {
+func TestSeedOnceADay(t *testing.T) {
 	play(t, nil, func(t *testing.T, b *bench) {
 		f := b.full(nil)
 		for range 5 * 24 {
@@ -213,7 +213,7 @@ func TestTextOnceADay(t *testing.T) {
 
 // "Such a request needs the GET parameter isfull=1", although it is a POST; and
 // an ordinary one must not have it.
-func TestTextIsFull(t *testing.T) {
+func TestSeedIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sent []string
 		sim := zelenkatest.New(zelenkatest.Options{Username: username, Key: apikey, Warehouses: []int64{warehouse}})
@@ -234,7 +234,7 @@ func TestTextIsFull(t *testing.T) {
 // The example of a full list is not JSON: a comma is missing and dots stand for
 // the rest. What is sent for its rows is, and the program would refuse it as it
 // is printed.
-func TestTextFullExampleIsMalformed(t *testing.T) {
+func TestSeedFullExampleIsMalformed(t *testing.T) {
 	printed := sample(t, "samples/zelenka-onhand-full.request.MALFORMED.txt")
 	if json.Valid(printed) {
 		t.Fatal("the vendor has mended the example: read it again")
@@ -260,7 +260,7 @@ func TestTextFullExampleIsMalformed(t *testing.T) {
 }
 
 // "Adding and updating one item": POST /onhand/update with one object.
-func TestTextUpdate(t *testing.T) {
+func TestSeedUpdate(t *testing.T) {
 	play(t, nil, func(t *testing.T, b *bench) {
 		taken, err := b.client.Update(t.Context(), 123, target.Row{Key: "7", Quantity: 8100})
 		if err != nil || taken.Quantity != 8*stock.Unit {
@@ -275,7 +275,7 @@ func TestTextUpdate(t *testing.T) {
 }
 
 // "id is mandatory": without one nothing is sent.
-func TestTextIDIsMandatory(t *testing.T) {
+func TestSeedIDIsMandatory(t *testing.T) {
 	play(t, nil, func(t *testing.T, b *bench) {
 		_, err := b.client.Update(t.Context(), 123, target.Row{Quantity: 1000})
 		if _, ok := errors.AsType[*zelenka.KeyError](err); !ok {
@@ -293,7 +293,7 @@ func TestTextIDIsMandatory(t *testing.T) {
 }
 
 // "When it was added the status is 201, when it was updated 200".
-func TestTextAddedOrUpdated(t *testing.T) {
+func TestSeedAddedOrUpdated(t *testing.T) {
 	play(t, nil, func(t *testing.T, b *bench) {
 		for _, want := range []zelenka.Taken{{Added: true, Quantity: 5000}, {Added: false, Quantity: 6000}} {
 			got, err := b.client.Update(t.Context(), 123, target.Row{Key: "7", Quantity: want.Quantity})
@@ -307,7 +307,7 @@ func TestTextAddedOrUpdated(t *testing.T) {
 // "The answer holds what was passed, and the quantity that was taken": the
 // vendor's own answer, in which the id and the point of sale are others than in
 // the request and the latter is a text.
-func TestTextUpdateAnswer(t *testing.T) {
+func TestSeedUpdateAnswer(t *testing.T) {
 	play(t, nil, func(t *testing.T, b *bench) {
 		answer := sample(t, "samples/zelenka-onhand-update.response.json")
 		b.client = connect(t, loggedIn(func(w http.ResponseWriter, r *http.Request) {

@@ -45,11 +45,17 @@ func crashes(t *testing.T, open func(t *testing.T) Subject) {
 				b.noted(s, s.Keys[:4]...)
 			}
 		})
+		if done && nth <= leastSteps {
+			t.Errorf("the agent stopped at %d steps: this tests nothing", nth-1)
+		}
 		if done || t.Failed() {
 			return
 		}
 	}
 }
+
+// leastSteps is how many steps a delivery has at least: planned, sent, accepted.
+const leastSteps = 3
 
 // noted checks that the mirror was told of the figure that the target holds.
 func (b *Bench) noted(s Subject, keys ...string) {

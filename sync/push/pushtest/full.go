@@ -133,6 +133,9 @@ func fullCrashes(t *testing.T, open func(t *testing.T) Subject) {
 				t.Logf("crashed at step %d: %s", nth, step)
 			}
 		})
+		if done && nth <= leastSteps {
+			t.Errorf("the agent stopped at %d steps: this tests nothing", nth-1)
+		}
 		if done || t.Failed() {
 			return
 		}
