@@ -84,6 +84,7 @@ type Agent struct {
 	backends *backends                // the configured targets
 	mapping  sync.Mutex               // held while the mapping of one changes, from the journal to its matcher
 	fullRuns map[string]*fullSchedule // of those that have one, by name
+	restores sync.Mutex               // held while a backup is unpacked
 
 	inbox    *ingest.Inbox // documents received in the shop
 	received chan struct{} // something came in, or the cloud was read
@@ -95,8 +96,6 @@ type Agent struct {
 	base    *config.Config // without what operators have laid over it
 	logs    Logs
 	endings chan Ending
-
-	restoring sync.Mutex // held while a backup is unpacked
 
 	mu      sync.Mutex
 	pulse   pulse

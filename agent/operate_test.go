@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -262,7 +263,25 @@ func TestOperator(t *testing.T) {
 
 // Setting from afar, what it reaches, and the agent that is opened anew for it.
 func TestOperatorChangesTheConfiguration(t *testing.T) {
-	o := operatedShop(t)
+	d := tradingDesk(t)
+	o, dir := newOffice(t, d.now), t.TempDir()
+	operate(t, o, d, []string{o.url}, dir)
+	// What somebody at the box sees of evotor.poll.
+	shown := func() config.Setting {
+		t.Helper()
+		c := config.Default()
+		c.Store, c.DataDir, c.Evotor.URL = shop1, dir, d.url
+		c.MQTT.URLs, c.MQTT.Tenant = []string{o.url}, "acme"
+		c, err := agent.InForce(t.Context(), c, agent.Options{Now: d.now, Log: zerolog.Nop()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := c.Settings()
+		return all[slices.IndexFunc(all, func(s config.Setting) bool { return s.Key == "evotor.poll" })]
+	}
+	if s := shown(); s.Value != "1m" || s.Layer != config.FromDefault {
+		t.Errorf("%+v", s)
+	}
 	session := o.status.Session
 	if r := o.order(command.SetConfig, `{"values":{"evotor.poll":"1s"},"for":"1h"}`); r.Status != message.Failed {
 		t.Errorf("a poll each second: %+v", r)
@@ -276,6 +295,9 @@ func TestOperatorChangesTheConfiguration(t *testing.T) {
 	})
 	if r := o.order(command.GetConfig, ``); !strings.Contains(string(r.Result), `"value":"7s","layer":"operator"`) {
 		t.Errorf("%s", r.Result)
+	}
+	if s := shown(); s.Value != "7s" || s.Layer != config.Operator || s.Until == "" || !strings.HasPrefix(s.By, "office ") {
+		t.Errorf("%+v", s)
 	}
 	session = o.status.Session
 	if r := o.order(command.SetConfig, `{"values":{"evotor.poll":null}}`); r.Status != message.Done {

@@ -7,7 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
+	"os"
+	"path/filepath"
 	"time"
 
 	"ostatok/agent/command"
@@ -175,6 +178,52 @@ func settingsText(c *config.Config) string {
 		text += fmt.Sprintf("%s=%q\n", s.Key, s.Value)
 	}
 	return text
+}
+
+// overrides are what operators have laid over the file.
+func (a *Agent) overrides(ctx context.Context) ([]local.Override, error) {
+	if len(a.base.MQTT.URLs) == 0 {
+		return nil, nil
+	}
+	stored, err := a.journal.Overrides(ctx)
+	list := make([]local.Override, len(stored))
+	for i, o := range stored {
+		list[i] = local.Override{Key: o.Key, Value: o.Value, Until: time.UnixMilli(o.Until).UTC(), By: o.By}
+	}
+	return list, err
+}
+
+// InForce returns a configuration with what operators have laid over it, as the
+// agent that runs says, or else its journal.
+func InForce(ctx context.Context, c *config.Config, o Options) (_ *config.Config, err error) {
+	if len(c.MQTT.URLs) == 0 {
+		return c, nil
+	}
+	// Looking must not make the files of a shop.
+	switch _, err := os.Stat(filepath.Join(c.DataDir, journal.FileName)); {
+	case errors.Is(err, fs.ErrNotExist):
+		return c, nil // there is nothing laid over it yet
+	case err != nil:
+		return c, err
+	}
+	shop, err := Attach(ctx, c, o)
+	if err != nil {
+		return c, err
+	}
+	defer func() { err = errors.Join(err, shop.Close()) }()
+	s, err := shop.Status(ctx)
+	if err != nil {
+		return c, err
+	}
+	list := make([]config.Override, len(s.Overrides))
+	for i, o := range s.Overrides {
+		list[i] = config.Override{Key: o.Key, Value: o.Value, Until: o.Until, By: o.By}
+	}
+	over, err := c.With(list)
+	if err != nil { // the agent takes them back
+		return c, err
+	}
+	return over, nil
 }
 
 // overlay returns the configuration with what operators have laid over it. What

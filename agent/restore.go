@@ -54,10 +54,10 @@ func (a *Agent) Restore(ctx context.Context, r io.Reader) (local.Restored, error
 	if !a.running.Load() {
 		return local.Restored{}, &local.Error{Code: local.Refused, Message: "only an agent that runs goes on from a backup by itself"}
 	}
-	if !a.restoring.TryLock() {
+	if !a.restores.TryLock() {
 		return local.Restored{}, &local.Error{Code: local.Refused, Message: "another restore is under way: wait for it to end"}
 	}
-	defer a.restoring.Unlock()
+	defer a.restores.Unlock()
 	m, err := takeRestore(ctx, a.config, r)
 	if err != nil {
 		return local.Restored{}, err

@@ -32,6 +32,9 @@ func (a *Agent) Status(ctx context.Context) (local.Status, error) {
 		s.Broker = &local.Broker{Connected: l.Connected, URL: l.URL, Since: moment(l.Since), LastError: l.LastError}
 	}
 	var err error
+	if s.Overrides, err = a.overrides(ctx); err != nil {
+		return s, err
+	}
 	if s.Levels, s.Counts, err = a.count(ctx); err != nil {
 		return s, err
 	}

@@ -7,6 +7,7 @@ package local
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"iter"
 	"time"
@@ -203,6 +204,15 @@ type Status struct {
 	DiskFree    uint64     `json:"disk_free"`
 	Memory      uint64     `json:"memory"`           // bytes that the runtime holds
 	Update      string     `json:"update,omitempty"` // state of an update under way
+	Overrides   []Override `json:"overrides,omitempty"`
+}
+
+// Override is a setting that an operator has laid over the file.
+type Override struct {
+	Key   string          `json:"key"`
+	Value json.RawMessage `json:"value"`
+	Until time.Time       `json:"until"`
+	By    string          `json:"by"`
 }
 
 // Broker is the connection to the operator's MQTT broker.

@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 
+	"ostatok/agent"
 	"ostatok/agent/config"
 )
 
@@ -35,10 +37,14 @@ func (a *app) configCommand() *cobra.Command {
 		},
 		&cobra.Command{
 			Use: "show", Short: "Print every value in force and where it comes from", Args: arguments(cobra.NoArgs),
-			RunE: func(*cobra.Command, []string) error {
+			RunE: func(cmd *cobra.Command, _ []string) error {
 				c, err := a.load()
 				if err != nil {
 					return err
+				}
+				c, err = agent.InForce(cmd.Context(), c, a.options(zerolog.Nop()))
+				if err != nil { // the file is worth showing all the same
+					a.say("warning: what operators have set from afar is not among these: %v", err)
 				}
 				return a.printSettings(c.Settings())
 			},
@@ -57,6 +63,8 @@ func (a *app) printSettings(settings []config.Setting) error {
 		switch {
 		case s.Variable != "":
 			from = s.Variable
+		case s.Until != "":
+			from = fmt.Sprintf("%s %s, until %s", s.Layer, s.By, s.Until)
 		case s.Line > 0:
 			from = fmt.Sprintf("line %d", s.Line)
 		}
