@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -61,13 +62,29 @@ func (a *Agent) bringInStep(ctx context.Context, result *local.SyncResult) error
 	names := a.engine.Targets()
 	done := make([]push.Delivery, len(names))
 	errs := make([]error, len(names)+1)
+	strangers := make([]string, len(names)) // what a target that knows no product of ours says
 	var work sync.WaitGroup
 	// What is available cannot be said without the reserves.
 	errs[len(names)] = a.firstReserves(ctx)
 	for i, name := range names {
-		work.Go(func() { done[i], errs[i] = a.planAndDeliver(ctx, name) })
+		work.Go(func() {
+			var p push.Plan
+			if p, errs[i] = a.plan(ctx, name); errs[i] != nil {
+				return
+			}
+			if at := slices.IndexFunc(p.Guards, func(g push.Guard) bool { return g.Kind == push.GuardUnmatched }); at >= 0 {
+				strangers[i] = p.Guards[at].Message
+			}
+			done[i], errs[i] = a.deliver(ctx, name)
+		})
 	}
 	work.Wait()
+	for i, message := range strangers {
+		if message != "" { // there is no plan that would say so
+			result.Problems = append(result.Problems, local.Problem{Kind: push.GuardUnmatched,
+				Message: names[i] + ": " + message + ".", Do: "`ostatok mapping check --target " + names[i] + "` shows what it knows."})
+		}
+	}
 	var own []error
 	for _, err := range errs {
 		if err != nil && !elsewhere(err) {
@@ -163,16 +180,24 @@ func (a *Agent) lookAt(name string) {
 }
 
 func (a *Agent) planAndDeliver(ctx context.Context, name string) (push.Delivery, error) {
-	if _, err := a.learn(ctx, name); err != nil {
+	if _, err := a.plan(ctx, name); err != nil {
 		return push.Delivery{}, err
+	}
+	return a.deliver(ctx, name)
+}
+
+func (a *Agent) plan(ctx context.Context, name string) (push.Plan, error) {
+	if _, err := a.learn(ctx, name); err != nil {
+		return push.Plan{}, err
 	}
 	if b := a.backends.named(name); b != nil && b.available() {
 		a.freshReserves(ctx)
 	}
-	if _, err := a.engine.Plan(ctx, name); err != nil {
-		return push.Delivery{}, fmt.Errorf("cannot plan for %s: %w", name, err)
+	p, err := a.engine.Plan(ctx, name)
+	if err != nil {
+		return p, fmt.Errorf("cannot plan for %s: %w", name, err)
 	}
-	return a.deliver(ctx, name)
+	return p, nil
 }
 
 func (a *Agent) deliver(ctx context.Context, name string) (push.Delivery, error) {

@@ -57,6 +57,24 @@ func (b *box) planned(a *agent.Agent) (rows []string, unmatched map[string]strin
 	return rows, unmatched
 }
 
+// Where no product has a key there is nothing to plan, and a sync must not look as
+// if all were well.
+func TestATargetThatKnowsNothingOfOurs(t *testing.T) {
+	b := newBox(t, evotortest.CloudOptions{})
+	b.till()
+	b.config.Targets[0].Match = "mapping" // and there is none
+	a := b.open()
+	defer func() { _ = a.Close() }()
+	r, err := a.Sync(t.Context(), false, nil)
+	if err != nil || !r.Complete {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	i := slices.IndexFunc(r.Problems, func(p local.Problem) bool { return p.Kind == "nothing_matched" })
+	if i < 0 || !strings.HasPrefix(r.Problems[i].Message, "till: none of ") || !strings.Contains(r.Problems[i].Do, "mapping check --target till") {
+		t.Errorf("%+v", r.Problems)
+	}
+}
+
 // A mapping counts from the next plan on, also after a restart: the product has
 // the key, and the one whose code that is waits for somebody's word.
 func TestMappingTakesAKey(t *testing.T) {
