@@ -74,6 +74,13 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err := probe(file); err != nil {
 		return nil, err
 	}
+	// SQLite would let everybody read it, and what lies beside it takes its mode. Only
+	// a file that is not there is opened by hand: closing one in use drops its locks.
+	if f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err == nil {
+		if err := f.Close(); err != nil {
+			return nil, classify(file, err)
+		}
+	}
 	d := &DB{file: file, cache: o.CacheKiB, log: o.Log}
 	if err := d.open(ctx, o); err != nil {
 		return nil, errors.Join(classify(file, err), d.Close())

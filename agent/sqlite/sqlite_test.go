@@ -67,6 +67,18 @@ func count(t *testing.T, db *sqlite.DB) (n int) {
 	return n
 }
 
+// A shop's sales are nobody else's, also in a directory that others may enter.
+func TestFilesAreTheOwners(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "n.db")
+	db := mustOpen(t, options(file))
+	add(t, db, 0, 1)
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if info, err := os.Stat(file + suffix); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", suffix, info.Mode(), err)
+		}
+	}
+}
+
 func TestSettings(t *testing.T) {
 	// A quote, a space and a question mark in the name must not end it early.
 	dir := filepath.Join(t.TempDir(), "shop's data? 100%")
