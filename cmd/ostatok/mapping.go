@@ -23,7 +23,9 @@ func (a *app) mappingCommand() *cobra.Command {
 			"first of product_id, code, article and barcode that is filled says which product is meant, key is its id at the\n" +
 			"target; lines without a key are passed over.",
 		Args: arguments(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		RunE: func(*cobra.Command, []string) error {
+			return usage("mapping needs import, export or check; see `ostatok mapping --help`")
+		},
 	}
 	c.PersistentFlags().StringVar(&target, "target", "", "the name of the target in the configuration")
 	c.AddCommand(a.mappingImportCommand(&target), a.mappingExportCommand(&target), a.mappingCheckCommand(&target))
