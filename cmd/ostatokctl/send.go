@@ -39,7 +39,7 @@ func (a *app) sendCommand() *cobra.Command {
 it comes. A shop that is offline gets the command when it is back, unless the
 command has expired by then; a shop does no command twice.
 
-Arguments are NAME=TEXT, NAME:=JSON for what is no text, or one JSON object. LIST
+Arguments are NAME=TEXT, NAME:=JSON for an object, or one JSON object. LIST
 has one store's id in each line; # begins a comment.
 
 Exit code 0 means that every shop has done it, 3 that some have not, refused, or
@@ -49,9 +49,10 @@ Commands that need the right to observe: ping, stock, explain, plan, rebirth,
 config.get, log.tail, diagnose. To manage: sync, resync, plan.approve, plan.reject,
 config.set, log.level, backup, update, update.rollback, restart.`,
 		Example: `  ostatokctl send 20170222-D58C-40E0-8051-B53ADFF38860 ping
-  ostatokctl send --all sync backfill:=true --wait 5m
+  ostatokctl send --all sync backfill=true --wait 5m
   ostatokctl send --file north.txt log.level level=debug --expires 12h --wait 0
-  ostatokctl send STORE explain product=10234`,
+  ostatokctl send STORE explain product=10234 limit=20
+  ostatokctl send STORE config.set 'values:={"evotor.poll":"30s"}' for=2h`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			rest, err := o.aim(args, all, file)
@@ -168,7 +169,7 @@ func readArguments(args []string) (json.RawMessage, error) {
 			return nil, usage("argument %s is there twice", name)
 		}
 		object[name] = text
-		if isJSON {
+		if isJSON || neverText(name) && json.Valid([]byte(text)) {
 			if !json.Valid([]byte(text)) {
 				return nil, usage("argument %s is not JSON: write %s=… for a text", name, name)
 			}
@@ -176,6 +177,16 @@ func readArguments(args []string) (json.RawMessage, error) {
 		}
 	}
 	return json.Marshal(object)
+}
+
+// neverText tells whether an argument is a number or a truth value in every command
+// that has it, so that nobody has to write := for it.
+func neverText(name string) bool {
+	switch name {
+	case "limit", "lines", "backfill", "all", "assumed", "now":
+		return true
+	}
+	return false
 }
 
 // send sends an order and waits for the results.
