@@ -40,7 +40,7 @@ func (s *server) known(handle func(*request) answer) func(*request) answer {
 		if want == "" {
 			r.costs()
 			return refuse(http.StatusUnauthorized, codeToken,
-				"this box takes no documents yet: write a token into the file that local.access_file names, and send it as `Authorization: Bearer TOKEN`")
+				"this box takes no documents yet: name a local.access_file in its configuration, run `ostatok access --senders`, and send the token that it prints as `Authorization: Bearer TOKEN`")
 		}
 		shown := strings.TrimSpace(r.Header.Get("Authorization"))
 		if scheme, token, ok := strings.Cut(shown, " "); ok && strings.EqualFold(scheme, "Bearer") {
