@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"ostatok/agent/config"
@@ -39,12 +40,14 @@ func TestNothingChangesNothingIsSent(t *testing.T) {
 
 		w.forgetRequests()
 		time.Sleep(6 * time.Hour)
+		synctest.Wait() // what began at this very moment is under way
 		for of, most := range map[string]int{
-			"evotor GET stores":    6*12 + 1,
-			"evotor GET devices":   6*12 + 1,
-			"evotor GET documents": 6*12 + 1,
-			"evotor GET products":  2 * (6 + 1),    // that a page is the last is asked twice
-			"site GET stocks":      2 * (6*12 + 1), // for more SKUs than fit on a page
+			"evotor GET stores":         6*12 + 1,
+			"evotor GET devices":        6*12 + 1,
+			"evotor GET documents":      6*12 + 1,
+			"evotor GET products":       2 * (6 + 1), // that a page is the last is asked twice
+			"evotor GET product-groups": 6 + 1,
+			"site GET stocks":           2 * (6*12 + 1), // for more SKUs than fit on a page
 		} {
 			if n := w.take(of); n == 0 || n > most {
 				t.Errorf("%d × %s in six hours, want at most %d", n, of, most)
@@ -57,7 +60,8 @@ func TestNothingChangesNothingIsSent(t *testing.T) {
 		time.Sleep(14 * time.Hour) // not quite a day after the first figures
 		w.forgetRequests()
 		time.Sleep(6 * time.Hour)
-		for _, of := range []string{"evotor GET stores", "evotor GET devices", "evotor GET documents", "evotor GET products"} {
+		synctest.Wait()
+		for _, of := range []string{"evotor GET stores", "evotor GET devices", "evotor GET documents", "evotor GET products", "evotor GET product-groups"} {
 			w.take(of)
 		}
 		if n := w.take("site GET stocks"); n > 2*(6*12+1)+8 {

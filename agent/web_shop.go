@@ -40,13 +40,34 @@ func (s *pageShop) Products(ctx context.Context, ids []string) ([]page.Product, 
 	if err != nil {
 		return nil, err
 	}
+	groups, err := s.mirror.Groups(ctx)
+	if err != nil {
+		return nil, err
+	}
 	list := make([]page.Product, 0, len(rows))
 	for _, id := range ids {
 		if r, ok := rows[id]; ok && !r.Deleted {
-			list = append(list, page.Product{Row: localRow(r), Measure: r.Measure})
+			list = append(list, page.Product{Row: localRow(r), Group: groupPath(groups, r.Parent), Measure: r.Measure})
 		}
 	}
 	return list, nil
+}
+
+// groupPath names a group with those that it is in, the outermost first.
+func groupPath(groups map[string]mirror.Group, id string) string {
+	const deepest = 10 // they might go round in a circle
+	path := ""
+	for range deepest {
+		g, ok := groups[id]
+		if !ok || g.Name == "" {
+			break
+		}
+		if path != "" {
+			path = " / " + path
+		}
+		path, id = g.Name+path, g.Parent
+	}
+	return path
 }
 
 // Holdings implements page.Shop.

@@ -153,6 +153,58 @@ func TestEveryScreenOfARealShop(t *testing.T) {
 	}
 }
 
+// A shop's people count shelf by shelf: the groups are those of the cloud's
+// catalogue, one within another.
+func TestGroupsOnTheCountList(t *testing.T) {
+	to := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	b := boxOf(t, evotortest.NewShop(evotortest.Settings{Seed: 7, Products: 120, Documents: 300, From: to.AddDate(0, -4, 0), To: to}), evotortest.CloudOptions{})
+	a := b.open()
+	defer b.close(a)
+	if _, err := a.Sync(t.Context(), true, nil); err != nil {
+		t.Fatal(err)
+	}
+	names, parents := make(map[string]string), make(map[string]string)
+	for _, g := range b.shop.Groups() {
+		names[g.ID], parents[g.ID] = g.Name, g.Parent
+	}
+	path := func(id string) string {
+		if parent := parents[id]; parent != "" {
+			return names[parent] + " / " + names[id]
+		}
+		return names[id]
+	}
+	v := b.page(a)
+	list, table := v.get("/count"), v.get("/stock.csv")
+	counted, within := make(map[string]bool), 0
+	for _, p := range b.shop.Products() {
+		if p.Service() {
+			continue
+		}
+		group := path(p.Parent)
+		if !strings.Contains(table, p.Code+";"+p.Name+";"+group+";") {
+			t.Errorf("the table does not show %s %s in %q", p.Code, p.Name, group)
+		}
+		at := strings.Index(list, "/product?id="+url.QueryEscape(p.ID)+`"`)
+		if at < 0 {
+			continue
+		}
+		counted[group] = true
+		if strings.Contains(group, "/") {
+			within++
+		}
+		head := regexp.MustCompile(`scope="rowgroup"[^>]*>(?:<[^>]*>)*([^<]*)<`).FindAllStringSubmatch(list[:at], -1)
+		if len(head) == 0 || head[len(head)-1][1] != group {
+			t.Errorf("%s is listed under %q, want %q", p.Name, head, group)
+		}
+	}
+	if len(counted) < 3 || within == 0 {
+		t.Errorf("%v to count, %d in a group within another: proves nothing", counted, within)
+	}
+	if n := strings.Count(list, `scope="rowgroup"`); n != len(counted) {
+		t.Errorf("%d groups on the list, want %v", n, counted)
+	}
+}
+
 // The guide's sixth step is people's: the page says which terminals have done it.
 func TestApproveAndLoad(t *testing.T) {
 	to := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)

@@ -53,7 +53,7 @@ type Brief struct {
 // Product is one line of the catalogue.
 type Product struct {
 	local.Row
-	Group   string // name of its group, "" for none
+	Group   string // name of its group with those that it is in, "" for none
 	Measure string // the unit as the shop writes it
 }
 

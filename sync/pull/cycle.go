@@ -115,6 +115,11 @@ func (p *Puller) cycle(ctx context.Context, c Cycle, found *findings, r *Report)
 	if err := p.silence(ctx, devices, found); err != nil {
 		return err
 	}
+	if r.Products > 0 {
+		if err := p.groups(ctx); err != nil {
+			return err
+		}
+	}
 	if c.Backfill {
 		for done := false; !done; {
 			if done, err = p.backfill(ctx, r, true); err != nil {

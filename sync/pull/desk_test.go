@@ -52,6 +52,7 @@ type desk struct {
 	devices   []string
 	created   time.Time // of the devices
 	products  []string
+	groups    []string
 	documents []receipt // in order of arrival
 	page      int
 	asked     []*url.URL
@@ -132,6 +133,8 @@ func (d *desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.list(w, r, items)
 	case len(at) == 3 && at[2] == "products":
 		d.list(w, r, d.products)
+	case len(at) == 3 && at[2] == "product-groups":
+		d.list(w, r, d.groups)
 	case len(at) == 3 && at[2] == "documents":
 		d.list(w, r, d.matching(r, ""))
 	case len(at) == 5 && at[4] == "documents":

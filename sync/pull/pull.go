@@ -23,6 +23,7 @@ type Cloud interface {
 	Stores(ctx context.Context) ([]evotor.Store, error)
 	Devices(ctx context.Context) ([]evotor.Device, error)
 	Products(ctx context.Context, store, cursor string, each func(evotor.Item[stock.Product]) error) (evotor.Page, error)
+	Groups(ctx context.Context, store, cursor string, each func(evotor.Item[evotor.Group]) error) (evotor.Page, error)
 	Documents(ctx context.Context, query evotor.DocumentsQuery, each func(evotor.Item[stock.Document]) error) (evotor.Page, error)
 	Document(ctx context.Context, store, id string) (evotor.Item[stock.Document], error)
 }

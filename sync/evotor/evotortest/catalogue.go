@@ -31,6 +31,8 @@ var (
 )
 
 const (
+	groceryGroup = 1
+	bakedGroup   = 2 // is in it
 	serviceGroup = 6
 	weighedGroup = 5
 )

@@ -159,6 +159,9 @@ func (c *Cloud) groups(r *http.Request) reply {
 		for _, g := range s.Groups() {
 			b := append([]byte(`{"id":"`), g.ID...)
 			b = appendText(append(b, `","name":`...), g.Name)
+			if g.Parent != "" {
+				b = append(append(append(b, `,"parent_id":"`...), g.Parent...), '"')
+			}
 			b = append(append(b, `,"barcodes":[],"store_id":"`...), s.Store()...)
 			b = append(b, `","user_id":"01-000000000000001"`...)
 			items = append(items, append(appendDates(b, g.Created, g.Created), '}'))

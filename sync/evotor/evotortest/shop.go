@@ -38,7 +38,8 @@ type Device struct {
 // Group is a product group.
 type Group struct {
 	ID, Name string
-	Created  int64 // epoch ms
+	Parent   string // the group that it is in, "" for none
+	Created  int64  // epoch ms
 }
 
 // Shop is a simulated shop. Its methods may be called at the same time.
@@ -115,6 +116,7 @@ func NewShop(settings Settings) *Shop {
 	for _, name := range groups {
 		s.groups = append(s.groups, Group{ID: uuid(s.ids), Name: name, Created: from})
 	}
+	s.groups[bakedGroup].Parent = s.groups[groceryGroup].ID
 
 	days := math.Max(float64(to-from)/float64(day), 1)
 	s.perDay = float64(s.set.Documents) / days
