@@ -349,6 +349,33 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// What an operator lays over the file is within its limits, or changes nothing.
+func FuzzOverride(f *testing.F) {
+	c, err := config.Parse("o.toml", []byte(good+three), nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, key := range c.Adjustable() {
+		for _, value := range []string{`"30s"`, `"auto"`, `0.3`, `5`, `"03:30"`, `"debug"`, `null`, `[1]`, `""`, `1e400`, `"-1h"`} {
+			f.Add(key, []byte(value))
+		}
+	}
+	f.Add("evotor.token", []byte(`"x"`))
+	f.Fuzz(func(t *testing.T, key string, value []byte) {
+		before := *c
+		over, err := c.With([]config.Override{{Key: key, Value: value}})
+		if (over == nil) == (err == nil) {
+			t.Fatalf("neither a configuration nor an error: %v", err)
+		}
+		if !cmp.Equal(before.Evotor, c.Evotor, cmp.AllowUnexported(config.Secret{})) || before.Log != c.Log {
+			t.Fatalf("the file's own configuration was changed: %+v", c)
+		}
+		if over != nil && (!slices.Contains(c.Adjustable(), key) || over.Evotor.Poll < 5*time.Second) {
+			t.Fatalf("%s was set to %s", key, value)
+		}
+	})
+}
+
 func TestHoursOfUpdates(t *testing.T) {
 	for _, test := range []struct {
 		window   string

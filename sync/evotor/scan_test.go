@@ -179,6 +179,7 @@ func FuzzPage(f *testing.F) {
 	} {
 		f.Add([]byte(page))
 	}
+	addSamples(f, "0*-page*.json", "36-*.json")
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		rd := newReader()
 		calls := 0
@@ -188,7 +189,15 @@ func FuzzPage(f *testing.F) {
 			if product, err := rd.product(item); err == nil && product.ID == "" {
 				t.Errorf("accepted a card without id: %q", item)
 			}
-			rd.group(item)
+			if g, err := rd.group(item); err == nil && g.ID == "" {
+				t.Errorf("accepted a group without id: %q", item)
+			}
+			if s, err := rd.store(item); err == nil && s.ID == "" {
+				t.Errorf("accepted a shop without id: %q", item)
+			}
+			if d, err := rd.device(item); err == nil && d.ID == "" {
+				t.Errorf("accepted a terminal without id: %q", item)
+			}
 			return nil
 		})
 		if p.Items != calls {
@@ -204,4 +213,37 @@ func FuzzPage(f *testing.F) {
 			t.Errorf("accepted without items: %q", raw)
 		}
 	})
+}
+
+// FuzzTask checks that a task that is accepted can be told apart from others, and
+// that its failures can be shown.
+func FuzzTask(f *testing.F) {
+	addSamples(f, "*-bulk-task-*.json")
+	f.Add([]byte(`{"id":"t","status":"FAILED","details":[{"product_id":"p","code":"c","violations":[{"reason":"r","subject":"s"},"x"]},7,null]}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		task, err := decodeTask(raw)
+		if err == nil && (task.ID == "" || task.Status == "") {
+			t.Errorf("accepted without identity: %+v", task)
+		}
+		if err == nil && task.Err() != nil && task.Err().Error() == "" {
+			t.Errorf("failed for no reason: %+v", task)
+		}
+	})
+}
+
+// addSamples seeds a target with public samples.
+func addSamples(f *testing.F, patterns ...string) {
+	for _, pattern := range patterns {
+		files, err := filepath.Glob(filepath.Join("testdata", "samples", pattern))
+		if err != nil || len(files) == 0 {
+			f.Fatal(pattern, err)
+		}
+		for _, file := range files {
+			raw, err := os.ReadFile(file)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(raw)
+		}
+	}
 }

@@ -55,7 +55,7 @@ func (c *Client) Task(ctx context.Context, id string) (Task, error) {
 	if err != nil {
 		return Task{}, err
 	}
-	return decodeTask(resp, body)
+	return readTask(resp, body)
 }
 
 // WaitTask asks until the task is done, less and less often. The error is about
@@ -76,9 +76,18 @@ func (c *Client) WaitTask(ctx context.Context, id string) (Task, error) {
 	}
 }
 
-func decodeTask(resp *rest.Response, body []byte) (Task, error) {
+// readTask decodes the task in an answer.
+func readTask(resp *rest.Response, body []byte) (Task, error) {
+	t, err := decodeTask(body)
+	if err != nil {
+		return t, resp.Broken(err)
+	}
+	return t, nil
+}
+
+func decodeTask(body []byte) (Task, error) {
 	if err := checkObject(body); err != nil {
-		return Task{}, resp.Broken(err)
+		return Task{}, err
 	}
 	var t Task
 	c := cursor{text: body}
@@ -107,7 +116,7 @@ func decodeTask(resp *rest.Response, body []byte) (Task, error) {
 		}
 	}
 	if t.ID == "" || t.Status == "" {
-		return t, resp.Broken(errors.New("the answer is not a task"))
+		return t, errors.New("the answer is not a task")
 	}
 	return t, nil
 }

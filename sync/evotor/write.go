@@ -60,7 +60,7 @@ func (c *Client) ReplaceProducts(ctx context.Context, store string, cards []json
 	if err != nil {
 		return Task{}, err
 	}
-	return decodeTask(resp, answer)
+	return readTask(resp, answer)
 }
 
 // WithQuantity returns a card as it was read with another quantity, fit to be

@@ -27,6 +27,22 @@ func TestLimitsAreClamped(t *testing.T) {
 	})
 }
 
+// The same for whatever bytes a header can hold.
+func FuzzLimits(f *testing.F) {
+	f.Add("30", "1763841600", "0", int64(1763841000))
+	f.Add("Sat, 21 Nov 2026 20:00:00 GMT", "1763841600000", "1e9", int64(0))
+	f.Add("-1", "0x1p-2", "NaN", int64(-1))
+	f.Fuzz(func(t *testing.T, after, reset, remaining string, now int64) {
+		h := http.Header{"Retry-After": {after}, "X-Ratelimit-Reset": {reset}, "X-Ratelimit-Remaining": {remaining}}
+		l := parseLimits(h, time.Unix(now%1e12, 0))
+		for _, d := range []time.Duration{l.retryAfter, l.reset} {
+			if d < 0 || d > longestWait {
+				t.Fatalf("%+v of %v", l, h)
+			}
+		}
+	})
+}
+
 // A clock that jumps back must not keep a gate closed for years.
 func TestGateSurvivesAClockSetBack(t *testing.T) {
 	var g gates
