@@ -117,10 +117,12 @@ func english() *words {
 		evotor: "Evotor cloud", noTargets: "Nothing is written anywhere yet.", rejectedTitle: "Not taken",
 		rejectedText: "The system did not take these figures. They are not sent again until the stock changes or the cause is gone.",
 		policyFact:   "Writing", waitingFact: "Queued", rejectedFact: "Refused", successFact: "Last success",
+		shownOnly:    "never, only compared",
 		policies:     map[string]string{"off": "off", "approve": "when approved", "auto": "by itself"},
-		targetStates: map[string]string{"works": "works", "off": "not written", "blocked": "stopped", "rejected": "not all taken", "waiting": "being written"},
+		targetStates: map[string]string{"works": "works", "off": "not written", "compared": "compared", "blocked": "stopped", "rejected": "not all taken", "waiting": "being written"},
 		severities:   map[string]string{journal.Info: "info", journal.Warning: "warning", journal.Error: "error"},
 		problemOver:  func(title string) string { return "Over: " + title },
+		partFailed:   "A part of the program stopped and is started again.",
 		noEvents:     "No events yet.",
 	}
 	w.reasons = map[stock.Reason]string{
@@ -169,6 +171,19 @@ func englishEvents() map[string]string {
 		"count_repeats_product":      "A count lists a product more than once; the quantities were added up.",
 		"free_price_line":            "A sale at a free price: no stock is concerned.",
 		"document_changed":           "A document came again with other content; the first one was kept.",
+		"history_complete":           "The whole history of the shop is known.",
+		"history_ends":               "Two years without a document: nothing older is asked for.",
+		"received_let_go":            "Documents sent in the shop have not come to the cloud for long; their copies made room for new ones.",
+		"received_twin":              "A document came twice under two ids; it counts once.",
+		"journal_salvaged":           "The file of plans and deliveries was damaged; what could be read was saved.",
+		"mapping_changed":            "The mapping of products was changed.",
+		"command_refused":            "A command from afar was refused.",
+		"override_expired":           "Settings from afar have expired; the former ones are in force again.",
+		"override_fell_back":         "Settings from afar did not fit and were taken back.",
+		"update_committed":           "The new version of the program works and stays.",
+		"update_failed":              "The new version of the program could not be switched to.",
+		"update_rolled_back":         "The new version of the program did not work; the one before runs again.",
+		"page_unreachable_over":      "The page can be opened again.",
 	}
 }
 
@@ -189,6 +204,8 @@ func englishProblems() map[string]problemWords {
 		"items_set_aside":   {"Some documents could not be read and were set aside.", "The stock of products in them may be wrong. Call whoever installed the program."},
 		"mirror_failed":     {"A file on this box cannot be written.", "Check that the disk has room and that the card is sound."},
 		"page_unreachable":  {"The page cannot be opened from this box's network.", "Another program has its address. Call whoever installed the program."},
+		"reserves_unknown":  {"What is promised to buyers is not known yet.", "What is available is written once the system answers. See Systems."},
+		"reserves_old":      {"What is promised to buyers has not been heard for long.", "Until it is, what is available is lowered and not raised. See Systems."},
 		"targets":           {"Not every system has its figures.", "Look at Systems."},
 	}
 }

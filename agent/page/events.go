@@ -66,6 +66,9 @@ func (w *words) eventWords(kind string) string {
 	if p, ok := w.problems[kind]; ok {
 		return p.title
 	}
+	if strings.HasSuffix(kind, "_failed") { // of one part of the program
+		return w.partFailed
+	}
 	return strings.ReplaceAll(kind, "_", " ")
 }
 

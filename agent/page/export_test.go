@@ -7,3 +7,6 @@ func Words(language string) *words {
 	}
 	return russian()
 }
+
+// EventWords are what a visitor reads of an event.
+func EventWords(language, kind string) string { return Words(language).eventWords(kind) }

@@ -39,8 +39,9 @@ func (p *Page) overview(v *visit) (view, error) {
 			return view{}, err
 		}
 	}
-	tasks := v.tasks(s, terminals, count)
-	tone, sentence, detail := v.verdict(s, len(tasks))
+	about := subjectOf(s)
+	tasks := v.tasks(s, about, terminals, count)
+	tone, sentence, detail := v.verdict(s, about, len(tasks))
 	return view{title: v.overviewTitle, at: "/", live: "all", body: nodes{
 		el("div", id("how"), data("live", ""),
 			el("section", class("verdict "+tone),
@@ -88,26 +89,46 @@ func (t *tally) get(v *visit) (int, error) {
 	return n, nil
 }
 
-// verdict is how it is, in one sentence and one that explains it.
-func (v *visit) verdict(s local.Status, tasks int) (tone, sentence, detail string) {
-	for _, p := range s.Problems {
-		if p.Blocks {
-			known := v.problem(p)
-			return "bad", known.title, known.do
-		}
+// subject is what the first sentence speaks of when something is wrong: the
+// tasks tell the rest.
+type subject struct {
+	problem int // of Status.Problems, -1 for none of them
+	clock   bool
+}
+
+func subjectOf(s local.Status) subject {
+	blocks := slices.IndexFunc(s.Problems, func(p local.Problem) bool { return p.Blocks })
+	switch {
+	case blocks >= 0:
+		return subject{problem: blocks}
+	case s.LastSuccess == nil:
+		return subject{problem: -1}
+	case s.Clock != "":
+		return subject{problem: -1, clock: true}
+	case len(s.Problems) > 0:
+		return subject{problem: 0}
 	}
+	return subject{problem: -1}
+}
+
+// verdict is how it is, in one sentence and one that explains it.
+func (v *visit) verdict(s local.Status, about subject, tasks int) (tone, sentence, detail string) {
 	since := ""
 	if s.LastSuccess != nil {
 		since = v.lastLook(v.text(*s.LastSuccess))
 	}
+	if about.problem >= 0 {
+		known := v.problem(s.Problems[about.problem])
+		if s.Problems[about.problem].Blocks {
+			return "bad", known.title, known.do
+		}
+		return "warn", known.title, known.do + " " + since
+	}
 	switch {
 	case s.LastSuccess == nil:
 		return "wait", v.firstSync, v.firstSyncText(v.number(int(s.Percent)), v.plural(s.Counts.Documents, v.documents))
-	case s.Clock != "":
+	case about.clock:
 		return "bad", v.clockWrong, v.clockWrongDo
-	case len(s.Problems) > 0:
-		known := v.problem(s.Problems[0])
-		return "warn", known.title, known.do + " " + since
 	case slices.ContainsFunc(s.Targets, func(t local.Target) bool { return t.Blocked != "" }):
 		return "warn", v.targetStuck, since
 	case tasks > 0:
@@ -117,14 +138,17 @@ func (v *visit) verdict(s local.Status, tasks int) (tone, sentence, detail strin
 }
 
 // tasks are what people have to do, the most pressing first.
-func (v *visit) tasks(s local.Status, terminals []Terminal, count int) []task {
+func (v *visit) tasks(s local.Status, about subject, terminals []Terminal, count int) []task {
 	var list []task
 	for i, p := range s.Problems {
-		if i == 0 {
-			continue // the verdict says it
+		if i == about.problem {
+			continue
 		}
 		known := v.problem(p)
 		list = append(list, task{tone: "bad", title: known.title, detail: known.do})
+	}
+	if s.Clock != "" && !about.clock {
+		list = append(list, task{tone: "bad", title: v.clockWrong, detail: v.clockWrongDo})
 	}
 	for _, plan := range s.Plans {
 		if plan.State == journal.PlanOpen {

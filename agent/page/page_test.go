@@ -170,6 +170,44 @@ func TestVerdictSaysHowItIs(t *testing.T) {
 	}
 }
 
+// Whatever the first sentence speaks of, nothing else that is wrong is left out,
+// and nothing is said twice.
+func TestOverviewSaysEveryProblemOnce(t *testing.T) {
+	aside := local.Problem{Kind: "kind a", Message: "Some items were set aside.", Do: "Look."}
+	refused := local.Problem{Kind: "kind b", Message: "The token is refused.", Do: "Copy it.", Blocks: true}
+	clock := "Часы устройства идут неверно."
+	for name, c := range map[string]struct {
+		change func(*shop)
+		first  string
+		others []string
+	}{
+		"one that blocks comes second": {func(s *shop) { s.status.Problems = []local.Problem{aside, refused} },
+			refused.Message, []string{aside.Message}},
+		"one that blocks comes first": {func(s *shop) { s.status.Problems = []local.Problem{refused, aside} },
+			refused.Message, []string{aside.Message}},
+		"the clock too": {func(s *shop) { s.status.Problems, s.status.Clock = []local.Problem{aside, refused}, "before the build" },
+			refused.Message, []string{aside.Message, clock}},
+		"the clock, and nothing blocks": {func(s *shop) { s.status.Problems, s.status.Clock = []local.Problem{aside}, "before the build" },
+			clock, []string{aside.Message}},
+		"in the first download": {func(s *shop) { s.status.Problems, s.status.LastSuccess = []local.Problem{aside}, nil },
+			"Идёт первая загрузка.", []string{aside.Message}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := corner()
+			c.change(s)
+			w := at(t, build(t, page.Options{Shop: s}), box).get("/")
+			if title := regexp.MustCompile(`<h1>([^<]*)`).FindStringSubmatch(w.Body.String()); len(title) == 0 || title[1] != c.first {
+				t.Errorf("it begins with %q, want %q", title, c.first)
+			}
+			for _, said := range append(c.others, c.first) {
+				if n := strings.Count(words(w), said); n != 1 {
+					t.Errorf("%q is said %d times in %s", said, n, words(w))
+				}
+			}
+		})
+	}
+}
+
 func TestOverviewListsWhatNeedsAHand(t *testing.T) {
 	v := at(t, build(t, page.Options{Shop: busy()}), box)
 	w := v.get("/")
@@ -350,12 +388,21 @@ func TestCountListIsByGroup(t *testing.T) {
 	contains(t, at(t, build(t, page.Options{Shop: corner()}), box).get("/count"), "Пересчитывать нечего")
 }
 
+func TestSystemThatIsOnlyCompared(t *testing.T) {
+	s := corner()
+	s.status.Targets[1].ShownOnly = true
+	w := at(t, build(t, page.Options{Shop: s}), box).get("/targets")
+	if got := words(w); !strings.Contains(got, "site сравниваем Запись нет, только сравниваем") || !strings.Contains(got, "Облако Эвотор работает Запись после утверждения") {
+		t.Errorf("%s", got)
+	}
+}
+
 func TestPlanIsDecidedWithTheCodeOnly(t *testing.T) {
 	s := busy()
 	v := at(t, build(t, page.Options{Shop: s}), box)
 	w := v.get("/plan")
 	got := words(w)
-	for _, want := range []string{"Слишком много товаров упало бы до нуля.", "Кефир 1 % 0,9 л 208 11 → 16 точно", "— → 7,236", "Не нашли пару в этой системе: 1 товар"} {
+	for _, want := range []string{"Слишком много товаров упало бы до нуля.", "Кефир 1 % 0,9 л 208 11 → 16 точно", "— → 7,236", "Не нашли пару в этой системе: 1 товар", "Кружка с видом города — the product has no article"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no %q in:\n%s", want, got)
 		}

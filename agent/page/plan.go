@@ -31,7 +31,11 @@ func (p *Page) plan(v *visit) (view, error) {
 		if err != nil {
 			return view{}, err
 		}
-		body = append(body, v.onePlan(plan, rows, from))
+		unmatched, err := p.unmatched(v, plan)
+		if err != nil {
+			return view{}, err
+		}
+		body = append(body, v.onePlan(plan, rows, from, unmatched))
 		shown++
 	}
 	if shown == 0 {
@@ -49,7 +53,7 @@ func (v *visit) from(plan *journal.PlanHead) int {
 	return max(0, min(from, plan.Size/planRows*planRows))
 }
 
-func (v *visit) onePlan(plan *journal.PlanHead, rows []journal.PlanRow, from int) node {
+func (v *visit) onePlan(plan *journal.PlanHead, rows []journal.PlanRow, from int, unmatched part) node {
 	tone := "warn"
 	if plan.State == journal.PlanApproved {
 		tone = "wait"
@@ -63,7 +67,7 @@ func (v *visit) onePlan(plan *journal.PlanHead, rows []journal.PlanRow, from int
 		when(plan.State == journal.PlanOpen && plan.Size > 0, v.decision(plan)),
 		when(len(rows) > 0, v.planTable(rows)),
 		v.planPages(plan, from),
-		v.unmatched(plan),
+		unmatched,
 	)
 }
 
@@ -123,17 +127,30 @@ func (v *visit) planPages(plan *journal.PlanHead, from int) part {
 }
 
 // unmatched lists what cannot be written because the target does not know it.
-func (v *visit) unmatched(plan *journal.PlanHead) part {
+func (p *Page) unmatched(v *visit, plan *journal.PlanHead) (part, error) {
 	const most = 100
 	if len(plan.Unmatched) == 0 {
-		return nil
+		return nil, nil
+	}
+	list := plan.Unmatched[:min(most, len(plan.Unmatched))]
+	ids := make([]string, len(list))
+	for i := range list {
+		ids[i] = list[i].Product
+	}
+	products, err := p.o.Shop.Products(v.ctx(), ids)
+	if err != nil {
+		return nil, err
+	}
+	names := make(map[string]string, len(products))
+	for _, product := range products {
+		names[product.Product] = product.Name
 	}
 	return el("details",
 		el("summary", text(v.unmatchedTitle(v.plural(len(plan.Unmatched), v.products)))),
-		el("ul", class("unmatched"), each(plan.Unmatched[:min(most, len(plan.Unmatched))], func(u journal.Unmatched) node {
-			return el("li", productLink(u.Product, ""), text(" — "), el("span", attr{"lang", "en"}, text(u.Reason)))
+		el("ul", class("unmatched"), each(list, func(u journal.Unmatched) node {
+			return el("li", productLink(u.Product, names[u.Product]), text(" — "), el("span", attr{"lang", "en"}, text(u.Reason)))
 		})),
-	)
+	), nil
 }
 
 func (p *Page) approve(v *visit) (view, error) {

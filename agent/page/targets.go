@@ -46,6 +46,8 @@ func (p *Page) targets(v *visit) (view, error) {
 func (v *visit) targetCard(t local.Target) node {
 	tone, word := "good", v.targetStates["works"]
 	switch {
+	case t.ShownOnly && t.Blocked == "":
+		tone, word = "wait", v.targetStates["compared"]
 	case t.Policy == "off":
 		tone, word = "wait", v.targetStates["off"]
 	case t.Blocked != "":
@@ -55,10 +57,14 @@ func (v *visit) targetCard(t local.Target) node {
 	case t.Waiting > 0:
 		tone, word = "wait", v.targetStates["waiting"]
 	}
+	policy := v.policies[t.Policy]
+	if t.ShownOnly {
+		policy = v.shownOnly
+	}
 	return el("section", class("card"),
 		el("h2", name(v.target(t.Name)), text(" "), badge(tone, word)),
 		el("dl", class("facts"),
-			fact(v.policyFact, text(v.policies[t.Policy])),
+			fact(v.policyFact, text(policy)),
 			fact(v.waitingFact, text(v.number(t.Waiting))),
 			fact(v.rejectedFact, text(v.number(t.Rejected))),
 			fact(v.successFact, v.moment(t.LastSuccess)),

@@ -88,7 +88,7 @@ type words struct {
 	policies, targetStates, severities, events         map[string]string
 	problems                                           map[string]problemWords
 	problemOver                                        func(title string) string
-	noEvents                                           string
+	noEvents, partFailed, shownOnly                    string
 
 	setup setupWords
 }
