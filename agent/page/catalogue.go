@@ -3,6 +3,7 @@ package page
 import (
 	"cmp"
 	"context"
+	"iter"
 	"slices"
 	"strings"
 
@@ -81,6 +82,26 @@ type choice struct {
 	counts map[filter]int // of what the text names
 }
 
+// briefs goes through the catalogue as Shop.Briefs does, one visitor after the
+// other: a box has one core to do it with, and several at once would only need
+// their memory at the same time.
+func (p *Page) briefs(ctx context.Context, text string) iter.Seq2[Brief, error] {
+	return func(yield func(Brief, error) bool) {
+		select {
+		case p.walk <- struct{}{}:
+			defer func() { <-p.walk }()
+		case <-ctx.Done():
+			yield(Brief{}, ctx.Err())
+			return
+		}
+		for b, err := range p.o.Shop.Briefs(ctx, text) {
+			if !yield(b, err) {
+				return
+			}
+		}
+	}
+}
+
 // choose reads the catalogue once and keeps the first products after a place in
 // the alphabet, never more of them than twice a page.
 func (p *Page) choose(ctx context.Context, text string, by filter, after place, limit int) (choice, error) {
@@ -95,7 +116,7 @@ func (p *Page) choose(ctx context.Context, text string, by filter, after place, 
 			last = &end
 		}
 	}
-	for b, err := range p.o.Shop.Briefs(ctx, text) {
+	for b, err := range p.briefs(ctx, text) {
 		if err != nil {
 			return c, err
 		}
@@ -132,7 +153,7 @@ func (p *Page) choose(ctx context.Context, text string, by filter, after place, 
 // alphabet's order.
 func (p *Page) places(ctx context.Context, text string, by filter) ([]string, error) {
 	var all []place
-	for b, err := range p.o.Shop.Briefs(ctx, text) {
+	for b, err := range p.briefs(ctx, text) {
 		if err != nil {
 			return nil, err
 		}

@@ -14,7 +14,7 @@ const countMost = 1000
 func (p *Page) count(v *visit) (view, error) {
 	var ids []string
 	left := 0
-	for b, err := range p.o.Shop.Briefs(v.ctx(), "") {
+	for b, err := range p.briefs(v.ctx(), "") {
 		switch {
 		case err != nil:
 			return view{}, err

@@ -77,7 +77,7 @@ func (t *tally) get(v *visit) (int, error) {
 		return t.n, nil
 	}
 	n := 0
-	for b, err := range v.p.o.Shop.Briefs(v.ctx(), "") {
+	for b, err := range v.p.briefs(v.ctx(), "") {
 		if err != nil {
 			return 0, err
 		}

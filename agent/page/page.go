@@ -47,11 +47,12 @@ type Page struct {
 	draft   draft
 
 	countables tally
+	walk       chan struct{} // held by whoever goes through the catalogue
 }
 
 // New makes the page; it is an http.Handler for everything under /.
 func New(o Options) *Page {
-	p := &Page{o: o, words: map[string]*words{"ru": russian(), "en": english()}}
+	p := &Page{o: o, walk: make(chan struct{}, 1), words: map[string]*words{"ru": russian(), "en": english()}}
 	if p.words[o.Language] == nil {
 		p.o.Language = "ru"
 	}

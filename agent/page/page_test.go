@@ -2,18 +2,23 @@ package page_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
 	"reflect"
 	"regexp"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -386,6 +391,46 @@ func TestCountListIsByGroup(t *testing.T) {
 	}
 	lacks(t, w, "Кружка", "Хлеб") // older months may still tell of the mug
 	contains(t, at(t, build(t, page.Options{Shop: corner()}), box).get("/count"), "Пересчитывать нечего")
+}
+
+// crowd notes how many visitors go through its catalogue at the same time.
+type crowd struct {
+	*shop
+	now, most atomic.Int32
+}
+
+func (c *crowd) Briefs(ctx context.Context, text string) iter.Seq2[page.Brief, error] {
+	return func(yield func(page.Brief, error) bool) {
+		n := c.now.Add(1)
+		defer c.now.Add(-1)
+		for most := c.most.Load(); n > most && !c.most.CompareAndSwap(most, n); most = c.most.Load() {
+		}
+		for b, err := range c.shop.Briefs(ctx, text) {
+			runtime.Gosched()
+			if !yield(b, err) {
+				return
+			}
+		}
+	}
+}
+
+// Many who look at long lists need the memory of one.
+func TestOneGoesThroughTheCatalogueAtATime(t *testing.T) {
+	c := &crowd{shop: busy()}
+	p := build(t, page.Options{Shop: c})
+	var work sync.WaitGroup
+	for n := range 40 {
+		work.Go(func() {
+			v := at(t, p, box)
+			if w := v.get([]string{"/stock", "/count", "/stock.csv", "/", "/stock?q=хлеб"}[n%5]); w.Code != http.StatusOK {
+				t.Errorf("%d", w.Code)
+			}
+		})
+	}
+	work.Wait()
+	if n := c.most.Load(); n != 1 {
+		t.Errorf("%d at the same time", n)
+	}
 }
 
 func TestSystemThatIsOnlyCompared(t *testing.T) {
