@@ -7,7 +7,7 @@
 #   make bench         the budgets: measured beside promised
 #   make crash         kills of the real binary, KILLS=300
 #   make chaos         many days of a shop in which everything fails, CHAOS_SEEDS=300
-#   make fuzz          every decoder that takes bytes from outside, FUZZ=60s each
+#   make fuzz          every decoder that takes bytes from outside, FUZZ=60s each, FUZZ_JOBS side by side
 #   make browser       the page in a real browser (Debian's chromium)
 #   make fleet         1 000 agents' MQTT side against mosquitto: reconnects, memory, commands
 #   make cross         binaries for the boxes, reproducible

@@ -44,7 +44,7 @@ func main() {
 	dir := flag.String("dir", "", "where run.sh put the binaries, and where data may go")
 	runs := flag.Int("runs", 3, "runs of which each figure is the median")
 	soft := flag.Bool("soft", false, "only report: a broken budget is not a failure")
-	only := flag.String("only", "", "measure only these, by name: size,fold,sync,memory,day")
+	only := flag.String("only", "", "measure only these, by name: size,fold,sync,memory,day,page")
 	flag.Parse()
 	if *dir == "" || *runs < 1 {
 		fmt.Fprintln(os.Stderr, "bench: run scripts/bench/run.sh")
@@ -71,7 +71,7 @@ func (b *bench) all(ctx context.Context, only string) error {
 		name    string
 		measure func(context.Context) error
 	}{
-		{"size", b.size}, {"memory", b.memory}, {"sync", b.sync}, {"fold", b.fold}, {"day", b.day},
+		{"size", b.size}, {"memory", b.memory}, {"sync", b.sync}, {"fold", b.fold}, {"day", b.day}, {"page", b.page},
 	} {
 		if only != "" && !slices.Contains(strings.Split(only, ","), m.name) {
 			continue

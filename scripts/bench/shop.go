@@ -19,16 +19,18 @@ type shop struct {
 	URL   string `json:"url"`
 	Store string `json:"store"`
 	Token string `json:"token"`
+	MQTT  string `json:"mqtt"` // of its broker, when it was asked for one
 
 	stop func() error
 }
 
-// open starts the sandbox in dir and waits until it serves.
-func (b *bench) open(ctx context.Context, dir string) (*shop, error) {
+// open starts the sandbox in dir, with more flags than every measurement has,
+// and waits until it serves.
+func (b *bench) open(ctx context.Context, dir string, flags ...string) (*shop, error) {
 	ready := filepath.Join(dir, "ready.json")
-	_, stop, err := start(b.binary("ostatok-sandbox"), filepath.Join(dir, "sandbox.log"),
+	_, stop, err := start(b.binary("ostatok-sandbox"), filepath.Join(dir, "sandbox.log"), append(flags,
 		"--terminals", strconv.Itoa(terminals), "--products", strconv.Itoa(products),
-		"--documents", strconv.Itoa(documents), "--months", strconv.Itoa(months), "--speed", "0", "--ready", ready)
+		"--documents", strconv.Itoa(documents), "--months", strconv.Itoa(months), "--speed", "0", "--ready", ready)...)
 	if err != nil {
 		return nil, err
 	}
@@ -71,11 +73,11 @@ poll = "5s"
 
 // synced runs a first sync with the given binary in a fresh directory and leaves
 // the shop open.
-func (b *bench) synced(ctx context.Context, name, binary string) (dir string, s *shop, u used, err error) {
+func (b *bench) synced(ctx context.Context, name, binary string, flags ...string) (dir string, s *shop, u used, err error) {
 	if dir, err = b.fresh(name); err != nil {
 		return "", nil, used{}, err
 	}
-	if s, err = b.open(ctx, dir); err != nil {
+	if s, err = b.open(ctx, dir, flags...); err != nil {
 		return "", nil, used{}, err
 	}
 	if u, err = b.firstSync(ctx, s, dir, binary); err != nil {
