@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"os"
@@ -27,40 +26,12 @@ import (
 	"ostatok/agent/remote"
 	"ostatok/agent/stock"
 	"ostatok/platform/lock"
+	"ostatok/platform/network"
 	"ostatok/platform/service"
 	"ostatok/sync/evotor"
 	"ostatok/sync/pull"
 	"ostatok/sync/push"
 )
-
-// Options are what the agent gets from the program around it.
-type Options struct {
-	Build     Build
-	Now       func() time.Time
-	Transport http.RoundTripper // to the cloud and the targets; nil: each client's own
-	Location  *time.Location    // the shop's time zone; nil is that of the box
-	Log       zerolog.Logger
-	Logs      Logs
-	Launch    Launch
-}
-
-// Logs is the program's log as far as an operator may look at it and set it.
-type Logs struct {
-	SetLevel func(level string)       // nil: it cannot be set
-	Tail     func(lines int) []string // the newest lines; nil: none are kept
-	Keep     func(io.Writer)          // where the log goes besides, from now on; nil: nowhere
-}
-
-// SchemaLevel is the level of both databases: releases of one level open each
-// other's files, so going back within it is safe.
-const SchemaLevel = 0
-
-// Build is the program that runs.
-type Build struct {
-	Version string
-	Commit  string
-	Time    time.Time // the clock cannot be right before it
-}
 
 // Agent is one shop's agent with its files open. It is the local.Shop of the
 // process that owns the files.
@@ -73,6 +44,7 @@ type Agent struct {
 	started  time.Time
 	running  atomic.Bool // inside Run
 
+	network *network.Network
 	lock    *lock.Lock
 	journal *journal.Journal
 	mirror  *mirror.Mirror
@@ -123,12 +95,14 @@ func Open(ctx context.Context, c *config.Config, o Options) (_ *Agent, err error
 	debug.SetMemoryLimit(heapLimit)
 	debug.SetGCPercent(gcPercent)
 	a := &Agent{
-		config: c, base: c, build: o.Build, now: o.Now, location: o.Location, log: o.Log, logs: o.Logs,
+		config: c, base: c, build: o.Build, now: o.Now, log: o.Log, logs: o.Logs, network: wayOut(c, o),
 		started: o.Now(), endings: make(chan Ending, 1), manager: service.NewNotifier(o.Launch.Environ),
 	}
-	if a.location == nil {
-		a.location = time.Local
+	if a.location, err = location(c, o); err != nil {
+		o.Log.Warn().Err(err).Msg("no time zone; set timezone in the configuration")
+		a.location, err = time.UTC, nil
 	}
+	o.Transport = transport(c, o)
 	defer func() {
 		if err != nil {
 			a.updates.crash(err)

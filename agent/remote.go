@@ -41,7 +41,7 @@ func (a *Agent) openRemote() error {
 	a.remote, err = remote.New(remote.Options{
 		URLs: c.URLs, Tenant: c.Tenant, Store: a.config.Store, Version: a.build.Version,
 		Username: c.Username, PasswordFile: c.PasswordFile, CAFile: c.CAFile, CertFile: c.CertFile, KeyFile: c.KeyFile,
-		Keys: keys, Clock: a.clock.known, Log: a.log,
+		Keys: keys, Clock: a.clock.known, Log: a.log, Network: a.network.DialContext,
 	}, operated{a}, a.journal)
 	return err
 }

@@ -51,6 +51,11 @@ func Setup(ctx context.Context, o SetupOptions) error {
 		return err
 	}
 	s.base = base
+	s.Transport = transport(base, o.Options)
+	place, err := location(base, o.Options)
+	if err != nil {
+		o.Log.Warn().Err(err).Msg("no time zone")
+	}
 	if base.Local.Listen == "" {
 		return fmt.Errorf("cannot serve the setup page: local.listen is empty in the environment; write the configuration %s by hand", o.File)
 	}
@@ -69,7 +74,7 @@ func Setup(ctx context.Context, o SetupOptions) error {
 	s.hash = string(hash)
 	p := page.New(page.Options{
 		Setup: s, Access: access, Hosts: hostNames(base.Local.Listen), Language: base.Language,
-		Location: cmp.Or(o.Location, time.Local), Now: o.Now, Log: o.Log,
+		Location: place, Now: o.Now, Log: o.Log,
 	})
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", base.Local.Listen)
 	if err != nil {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"ostatok/agent/stock"
+	"ostatok/platform/network"
+	"ostatok/platform/zone"
 )
 
 // storeForm is YYYYMMDD-XXXX-40XX-80XX-XXXXXXXXXXXX, upper case
@@ -88,6 +90,20 @@ func releaseKey(s string) *mistake {
 		return nil
 	}
 	return &mistake{fmt.Sprintf("%q is not a key that certifies releases", s), "write it as ed25519:KEY, KEY being 32 bytes in base64"}
+}
+
+func timezone(s string) *mistake {
+	if _, err := zone.Load(s); err != nil {
+		return &mistake{err.Error(), `write it as "Europe/Moscow", or as the distance from UTC, "+03:00"`}
+	}
+	return nil
+}
+
+func nameServer(s string) *mistake {
+	if _, err := network.ParseServer(s); err != nil {
+		return &mistake{err.Error(), "write its IP address, such as 77.88.8.8"}
+	}
+	return nil
 }
 
 func hours(s string) *mistake {

@@ -21,7 +21,9 @@ type Config struct {
 	File     string // where it was read from
 	Store    string // id of the shop in the Evotor cloud
 	DataDir  string
-	Language string // of the page and of messages for the shopkeeper: ru or en
+	Language string   // of the page and of messages for the shopkeeper: ru or en
+	Timezone string   // the shop's: "Europe/Moscow" or "+03:00"; "" is the box's
+	DNS      []string // name servers to ask when the box's own do not answer
 
 	Evotor  Evotor
 	Stock   Stock

@@ -118,7 +118,8 @@ func TestExampleUncommented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Targets) != 3 || c.Targets[0].Kind != "keycrm" || c.Targets[1].Username == "" || !c.Targets[2].External || c.MQTT.Tenant != "acme" || c.Local.AccessFile == "" || c.Update.Pin == "" {
+	if len(c.Targets) != 3 || c.Targets[0].Kind != "keycrm" || c.Targets[1].Username == "" || !c.Targets[2].External || c.MQTT.Tenant != "acme" || c.Local.AccessFile == "" || c.Update.Pin == "" ||
+		c.Timezone == "" || len(c.DNS) != 2 {
 		t.Errorf("uncommented values did not arrive: %+v", c)
 	}
 }
@@ -192,6 +193,10 @@ func TestMistakes(t *testing.T) {
 		}},
 		{"a broker without a tenant", good + "[mqtt]\nurls = [\"ssl://b:8883\"]\n", nil, []string{
 			"o.toml: mqtt.tenant: is not set; write the tenant's name that the operator gave you",
+		}},
+		{"zone and name servers", good + "timezone = \"Europe/Moskow\"\ndns = [\"77.88.8.8\", \"dns.example\"]\n", nil, []string{
+			`o.toml:2: timezone: this box does not know the time zone "Europe/Moskow"; write it as "Europe/Moscow", or as the distance from UTC, "+03:00"`,
+			`o.toml:3: dns: "dns.example" is not the address of a name server; write its IP address, such as 77.88.8.8`,
 		}},
 		{"updates", good + "[update]\nrelease_keys = [\"ed25519:x\"]\nwindow = \"night\"\ntrial = \"1s\"\n", nil, []string{
 			`o.toml:3: update.release_keys: "ed25519:x" is not a key that certifies releases; write it as ed25519:KEY, KEY being 32 bytes in base64`,

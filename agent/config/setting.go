@@ -17,6 +17,8 @@ func (c *Config) settings() []setting {
 		{"store", text(&c.Store, "the id of the shop in the Evotor cloud", storeID)},
 		{"data_dir", text(&c.DataDir, "a directory", absolute)},
 		{"language", choice(&c.Language, "ru", "en")},
+		{"timezone", text(&c.Timezone, `a time zone such as "Europe/Moscow"`, timezone)},
+		{"dns", list(&c.DNS, nameServer)},
 
 		{"evotor.url", text(&c.Evotor.URL, "the address of the cloud", webURL)},
 		{"evotor.token", secret(&c.Evotor.Token)},

@@ -12,38 +12,58 @@ import (
 	"strings"
 	"time"
 
-	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"github.com/eclipse/paho.mqtt.golang/packets"
 )
 
 // dial opens the network connection to a broker.
-func (r *Remote) dial(ctx context.Context, broker *url.URL) (net.Conn, error) {
+func (o *Options) dial(ctx context.Context, broker *url.URL) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	if r.o.Dial != nil {
-		return r.o.Dial(ctx, broker)
+	if o.Dial != nil {
+		return o.Dial(ctx, broker)
 	}
 	switch broker.Scheme {
 	case "tcp", "mqtt":
-		var d net.Dialer
-		return d.DialContext(ctx, "tcp", address(broker, "1883"))
+		return o.network(ctx, "tcp", address(broker, "1883"))
 	case "ssl", "tls", "mqtts":
-		config, err := r.tls()
+		config, err := o.tls()
 		if err != nil {
 			return nil, err
 		}
-		d := tls.Dialer{Config: config}
-		return d.DialContext(ctx, "tcp", address(broker, "8883"))
+		return o.secure(ctx, config, broker)
 	case "ws":
-		return mqtt.NewWebsocket(broker.String(), nil, dialTimeout, nil, nil)
+		return o.webSocket(ctx, nil, broker)
 	case "wss":
-		config, err := r.tls()
+		config, err := o.tls()
 		if err != nil {
 			return nil, err
 		}
-		return mqtt.NewWebsocket(broker.String(), config, dialTimeout, nil, nil)
+		return o.webSocket(ctx, config, broker)
 	}
 	return nil, fmt.Errorf("the address %s is not one of ssl://, tcp://, wss://, ws://", broker.Redacted())
+}
+
+// network opens a TCP connection.
+func (o *Options) network(ctx context.Context, network, address string) (net.Conn, error) {
+	if o.Network != nil {
+		return o.Network(ctx, network, address)
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, network, address)
+}
+
+func (o *Options) secure(ctx context.Context, config *tls.Config, broker *url.URL) (net.Conn, error) {
+	raw, err := o.network(ctx, "tcp", address(broker, "8883"))
+	if err != nil {
+		return nil, err
+	}
+	config.ServerName = broker.Hostname()
+	c := tls.Client(raw, config)
+	if err := c.HandshakeContext(ctx); err != nil {
+		_ = raw.Close() // it is of no use
+		return nil, err
+	}
+	return c, nil
 }
 
 func address(u *url.URL, port string) string {
@@ -56,20 +76,20 @@ func address(u *url.URL, port string) string {
 // tls reads the files anew, so that a renewed certificate needs no restart. A
 // certificate's dates are judged by the best known time: on a box that woke up in
 // the past no certificate would be valid yet.
-func (r *Remote) tls() (*tls.Config, error) {
-	c := &tls.Config{MinVersion: tls.VersionTLS12, Time: func() time.Time { return r.o.Clock().Time() }}
-	if r.o.CAFile != "" {
-		pem, err := os.ReadFile(r.o.CAFile)
+func (o *Options) tls() (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12, Time: func() time.Time { return o.Clock().Time() }}
+	if o.CAFile != "" {
+		pem, err := os.ReadFile(o.CAFile)
 		if err != nil {
 			return nil, fmt.Errorf("cannot read mqtt.ca_file: %w", err)
 		}
 		c.RootCAs = x509.NewCertPool()
 		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("mqtt.ca_file %s holds no certificate in PEM", r.o.CAFile)
+			return nil, fmt.Errorf("mqtt.ca_file %s holds no certificate in PEM", o.CAFile)
 		}
 	}
-	if r.o.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(r.o.CertFile, r.o.KeyFile)
+	if o.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
 		if err != nil {
 			return nil, fmt.Errorf("cannot use mqtt.cert_file with mqtt.key_file: %w", err)
 		}
@@ -78,11 +98,11 @@ func (r *Remote) tls() (*tls.Config, error) {
 	return c, nil
 }
 
-func (r *Remote) password() (string, error) {
-	if r.o.PasswordFile == "" {
+func (o *Options) password() (string, error) {
+	if o.PasswordFile == "" {
 		return "", nil
 	}
-	text, err := os.ReadFile(r.o.PasswordFile)
+	text, err := os.ReadFile(o.PasswordFile)
 	if err != nil {
 		return "", fmt.Errorf("cannot read mqtt.password_file: %w", err)
 	}

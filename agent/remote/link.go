@@ -87,11 +87,11 @@ func (r *Remote) once(ctx context.Context, text string) error {
 	if err != nil {
 		return fmt.Errorf("cannot read the broker's address: %w", err)
 	}
-	password, err := r.password()
+	password, err := r.o.password()
 	if err != nil {
 		return err
 	}
-	raw, err := r.dial(ctx, broker)
+	raw, err := r.o.dial(ctx, broker)
 	if err != nil {
 		return fmt.Errorf("cannot reach the broker: %w", err)
 	}

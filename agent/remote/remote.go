@@ -82,7 +82,9 @@ type Options struct {
 	Random func() float64       // in [0, 1); nil: math/rand
 	Log    zerolog.Logger
 
-	// Dial opens the network connection in tests; nil goes by the URL.
+	// Network opens TCP connections; nil is the system's way.
+	Network func(ctx context.Context, network, address string) (net.Conn, error)
+	// Dial opens the whole connection in tests; nil goes by the URL.
 	Dial func(ctx context.Context, broker *url.URL) (net.Conn, error)
 }
 

@@ -7,9 +7,6 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
-
-	// Minimal systems have no certificates of their own.
-	_ "golang.org/x/crypto/x509roots/fallback"
 )
 
 func main() { os.Exit(run()) }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	// Minimal systems have no certificates of their own.
-	_ "golang.org/x/crypto/x509roots/fallback"
+	_ "ostatok/platform/network"
 )
 
 func main() { os.Exit(run()) }

@@ -23,7 +23,7 @@ var may = []struct {
 }{
 	{"agent/stock", nil},
 	{"agent/sqlite", nil},
-	{"agent/config", []string{"agent/stock"}},
+	{"agent/config", []string{"agent/stock", "platform/network", "platform/zone"}},
 	{"agent/mirror", []string{"agent/stock", "agent/sqlite"}},
 	{"agent/journal", []string{"agent/stock", "agent/sqlite"}},
 	{"agent/local", []string{"agent/stock", "agent/mirror", "agent/journal", "sync/match", "sync/pull", "sync/push"}},
@@ -52,7 +52,7 @@ var may = []struct {
 	{"platform/", nil},
 	{"cmd/ostatok", []string{"agent", "agent/", "sync/", "platform/"}},
 	{"cmd/ostatok-launcher", []string{"platform/update/trial"}},
-	{"cmd/ostatokctl", []string{"agent/stock", "agent/command", "agent/message", "platform/release"}},
+	{"cmd/ostatokctl", []string{"agent/stock", "agent/command", "agent/message", "platform/network", "platform/release"}},
 	{"cmd/ostatok-sandbox", []string{"agent/stock", "cmd/ostatok-sandbox/broker",
 		"sync/evotor/evotortest", "sync/virtpos/virtpostest", "sync/zelenka/zelenkatest", "sync/keycrm/keycrmtest"}},
 	{"cmd/ostatok-sandbox/broker", nil},

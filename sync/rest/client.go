@@ -107,7 +107,7 @@ func New(o Options) (*Client, error) {
 		o.Jitter = rand.Float64
 	}
 	if o.Transport == nil {
-		o.Transport = newTransport()
+		o.Transport = NewTransport(nil)
 	}
 	return &Client{
 		base:   base,

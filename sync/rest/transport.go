@@ -10,15 +10,19 @@ import (
 	"time"
 )
 
-// newTransport is a small pool: one shop talks to one server, mostly one
-// request at a time, on a box with little memory.
-func newTransport() *http.Transport {
+// NewTransport is a small pool: one shop talks to a few servers, mostly one
+// request at a time to each, on a box with little memory. dial opens its
+// connections; nil is the system's way.
+func NewTransport(dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Transport {
+	if dial == nil {
+		dial = (&net.Dialer{Timeout: 15 * time.Second}).DialContext
+	}
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:            dial,
 		TLSHandshakeTimeout:    20 * time.Second,
 		ForceAttemptHTTP2:      true,
-		MaxIdleConns:           4,
+		MaxIdleConns:           8,
 		MaxIdleConnsPerHost:    2,
 		MaxConnsPerHost:        4,
 		IdleConnTimeout:        90 * time.Second,
