@@ -189,7 +189,8 @@ func (k *call) note(resp *http.Response) time.Duration {
 	c := k.client
 	now := c.opts.Now()
 	if server, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
-		if c.opts.OnDate != nil {
+		// A log-in page of the network has a clock of its own.
+		if c.opts.OnDate != nil && resp.StatusCode/100 != 3 && !html(resp.Header) {
 			c.opts.OnDate(server)
 		}
 		now = server // times in its headers are by its clock; ours may be years off

@@ -18,7 +18,7 @@ func (c *Client) failNetwork(r Request, err error) *Error {
 		err = u.Err
 	}
 	e := c.fail(r, Temporary, err)
-	e.words = plain(err, c.base.Hostname(), c.opts.Now())
+	e.words = Explain(err, c.base.Hostname(), c.opts.Now())
 	return e
 }
 
@@ -35,7 +35,8 @@ func badCertificate(err error) bool {
 	return verification || invalid || unknown || name || notTLS
 }
 
-func plain(err error, host string, now time.Time) string {
+// Explain says in plain words why a connection to a host failed.
+func Explain(err error, host string, now time.Time) string {
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired && invalid.Cert != nil {
 		today := now.UTC().Format("2006-01-02 15:04")
 		if now.Before(invalid.Cert.NotBefore) {

@@ -227,6 +227,30 @@ func TestWebPageIsNoAnswer(t *testing.T) {
 	})
 }
 
+// What answers in the place of the cloud has a clock of its own.
+func TestDateOfALoginPageIsNoEvidence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		heard := 0
+		c := client(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Date", "Thu, 01 Jan 1970 00:00:07 GMT")
+			switch r.URL.Path {
+			case "/page":
+				w.Header().Set("Content-Type", "text/html")
+			case "/away":
+				http.Redirect(w, r, "http://login.lan/", http.StatusFound)
+			}
+		}, func(o *rest.Options) { o.OnDate = func(time.Time) { heard++ } })
+		for _, path := range []string{"/page", "/away"} {
+			if _, err := read(c, get(path)); rest.KindOf(err) != rest.Protocol || heard != 0 {
+				t.Errorf("%s: %v, heard %d times", path, err, heard)
+			}
+		}
+		if _, err := read(c, get("/data")); err != nil || heard != 1 {
+			t.Errorf("%v, heard %d times", err, heard)
+		}
+	})
+}
+
 // cutting sends half of an answer n times.
 func cutting(n int64) http.HandlerFunc {
 	var calls atomic.Int64
