@@ -2,17 +2,13 @@ package agent
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
-	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
+	"syscall"
 	"time"
 
 	"ostatok/agent/config"
@@ -21,7 +17,7 @@ import (
 	"ostatok/platform/clock"
 	"ostatok/platform/disk"
 	"ostatok/platform/lock"
-	"ostatok/sync/evotor"
+	"ostatok/platform/service"
 	"ostatok/sync/rest"
 )
 
@@ -37,14 +33,24 @@ type Doctor struct {
 const eachCheck = 10 * time.Second
 
 // Check runs all checks, in the order in which a failure explains those after it.
+//
+// Run as root it goes on as the owner of the data directory once the network has
+// been looked at: only so it sees the files as the service does, and leaves none of
+// root's behind. Until then it needs root's eyes, for secrets that the service
+// manager hands over.
 func (d *Doctor) Check(ctx context.Context) []local.Check {
-	checks := d.checkConfig()
-	checks = append(checks, d.checkClock(), d.checkDir(), d.checkDisk())
-	checks = append(checks, d.checkFiles(ctx)...)
-	checks = append(checks, d.checkCloud(ctx)...)
-	checks = append(checks, d.checkTargets(ctx)...)
-	checks = append(checks, d.checkBroker(ctx)...)
-	return append(checks, d.checkService(ctx))
+	n := wayOut(d.Config, d.Options)
+	if d.Options.Transport == nil {
+		pool := rest.NewTransport(n.DialContext)
+		defer pool.CloseIdleConnections()
+		d.Options.Transport = pool
+	}
+	before := slices.Concat(d.checkConfig(), []local.Check{d.checkClock(), d.checkZone()})
+	network := slices.Concat(d.checkCloud(ctx, n), d.checkTargets(ctx), d.checkBroker(ctx, n), []local.Check{d.checkService(ctx)})
+	if err := service.ActAs(d.Config.DataDir); err != nil {
+		before = append(before, local.Check{Name: "data_dir", Status: local.Failed, Message: err.Error(), Do: "see who owns it"})
+	}
+	return slices.Concat(before, []local.Check{d.checkDir(), d.checkDisk()}, d.checkFiles(ctx), network)
 }
 
 func (d *Doctor) checkConfig() []local.Check {
@@ -90,6 +96,24 @@ func (d *Doctor) checkClock() local.Check {
 	return local.Check{Name: "clock", Status: local.OK, Message: now.UTC().Format(time.RFC3339)}
 }
 
+// checkZone looks whether the hours of full runs and windows are the shop's.
+func (d *Doctor) checkZone() local.Check {
+	l, err := location(d.Config, d.Options)
+	c := local.Check{Name: "zone", Status: local.OK}
+	name, _ := d.Options.Now().In(l).Zone()
+	switch {
+	case err != nil:
+		c.Status, c.Message = local.Warning, err.Error()
+	case name == "UTC" && d.Config.Timezone == "":
+		c.Status, c.Message = local.Warning, "the box is set to UTC, so hours in the configuration and on the page are not the shop's"
+	default:
+		c.Message = "it is " + d.Options.Now().In(l).Format("15:04 MST")
+		return c
+	}
+	c.Do = `write timezone = "Europe/Moscow", or what it is, into ` + d.Config.File
+	return c
+}
+
 func (d *Doctor) checkDir() local.Check {
 	dir := d.Config.DataDir
 	c := local.Check{Name: "data_dir", Status: local.OK, Message: dir + " can be written"}
@@ -97,14 +121,49 @@ func (d *Doctor) checkDir() local.Check {
 	if err == nil {
 		err = errors.Join(probe.Close(), os.Remove(probe.Name()))
 	}
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		c.Status, c.Message = local.Warning, dir+" is not there yet"
 		c.Do = "nothing to do: the first start makes it"
-	} else if err != nil {
+	case errors.Is(err, syscall.ENOSPC):
+		c.Message = dir + " could be written, were there room" // of which the next check tells
+	case err != nil:
 		c.Status, c.Message = local.Failed, fmt.Sprintf("cannot write in %s: %v", dir, err)
-		c.Do = "give the directory to the service's user, and check that the card is not read-only"
+		c.Do = "give the directory to the service's user; if that is so, run the doctor as root"
+		if errors.Is(err, syscall.EROFS) {
+			c.Do = "check the card: a system makes one read-only that has errors"
+		}
+	default:
+		if file, uid, gid := foreign(dir); file != "" {
+			c.Status, c.Message = local.Failed, file+" belongs to another user than its directory, and the service cannot use it"
+			c.Do = fmt.Sprintf("run chown -R %d:%d %s", uid, gid, dir)
+		}
 	}
 	return c
+}
+
+// foreign returns a file that is not its directory's owner's, and that owner.
+// Somebody copied it there, or ran something as root.
+func foreign(dir string) (file string, uid, gid int) {
+	info, err := os.Stat(dir)
+	if err != nil {
+		return "", 0, 0
+	}
+	uid, gid, ok := owner(info)
+	entries, err := os.ReadDir(dir)
+	if err != nil || !ok {
+		return "", 0, 0
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil { // gone meanwhile
+			continue
+		}
+		if u, _, _ := owner(info); u != uid {
+			return filepath.Join(dir, e.Name()), uid, gid
+		}
+	}
+	return "", 0, 0
 }
 
 func (d *Doctor) checkDisk() local.Check {
@@ -124,7 +183,7 @@ func (d *Doctor) checkDisk() local.Check {
 		c.Status, c.Do = local.Warning, "make room: remove old logs and *.corrupt-* files"
 	}
 	if space.Free < nothing {
-		c.Status = local.Failed
+		c.Status, c.Message = local.Failed, "the card is full: "+c.Message
 	}
 	return c
 }
@@ -158,9 +217,12 @@ func (d *Doctor) checkFiles(ctx context.Context) []local.Check {
 		{"journal", journal.FileName, "copy the data directory, then start: what can be read is saved by itself"},
 	} {
 		name := filepath.Join(d.Config.DataDir, file.file)
-		if _, err := os.Stat(name); err != nil {
+		if f, err := os.Open(name); errors.Is(err, fs.ErrNotExist) {
 			checks = append(checks, local.Check{Name: file.name, Status: local.OK, Message: "is not there yet"})
-		} else if err := inspect(ctx, name); err != nil {
+		} else if err != nil {
+			checks = append(checks, local.Check{Name: file.name, Status: local.Failed, Message: "cannot be read: " + err.Error(),
+				Do: "give it to the service's user"})
+		} else if err := errors.Join(f.Close(), inspect(ctx, name)); err != nil {
 			checks = append(checks, local.Check{Name: file.name, Status: local.Failed, Message: err.Error(), Do: file.do})
 		} else {
 			checks = append(checks, local.Check{Name: file.name, Status: local.OK, Message: "sound"})
@@ -169,140 +231,23 @@ func (d *Doctor) checkFiles(ctx context.Context) []local.Check {
 	return checks
 }
 
-// checkCloud goes the way to the cloud step by step, and stops at the first that
-// fails: those after it would only repeat it.
-func (d *Doctor) checkCloud(ctx context.Context) []local.Check {
-	u, err := url.Parse(d.Config.Evotor.URL)
-	if err != nil {
-		return nil // the configuration has refused it
-	}
-	checks := []local.Check{d.checkName(ctx, u.Hostname())}
-	if checks[0].Status == local.Failed {
-		return checks
-	}
-	checks = append(checks, d.checkConnect(ctx, u))
-	if checks[1].Status == local.Failed {
-		return checks
-	}
-	return append(checks, d.checkToken(ctx)...)
-}
-
-func (d *Doctor) checkName(ctx context.Context, host string) local.Check {
-	ctx, cancel := context.WithTimeout(ctx, eachCheck)
-	defer cancel()
-	addresses, err := net.DefaultResolver.LookupHost(ctx, host)
-	if err != nil {
-		return local.Check{Name: "dns", Status: local.Failed, Message: "cannot resolve " + host + ": " + err.Error(),
-			Do: "check the internet connection and the name servers in /etc/resolv.conf"}
-	}
-	return local.Check{Name: "dns", Status: local.OK, Message: host + " is " + strings.Join(addresses, ", ")}
-}
-
-func (d *Doctor) checkConnect(ctx context.Context, u *url.URL) local.Check {
-	ctx, cancel := context.WithTimeout(ctx, eachCheck)
-	defer cancel()
-	port := u.Port()
-	if port == "" {
-		port = u.Scheme
-	}
-	address := net.JoinHostPort(u.Hostname(), port)
-	c := local.Check{Name: "connect", Status: local.OK, Message: address + " answers"}
-	var dial interface {
-		DialContext(ctx context.Context, network, address string) (net.Conn, error)
-	} = &net.Dialer{}
-	if u.Scheme == "https" {
-		c.Name = "tls"
-		dial = &tls.Dialer{}
-	}
-	conn, err := dial.DialContext(ctx, "tcp", address)
-	if err != nil {
-		c.Status, c.Message = local.Failed, "cannot connect to "+address+": "+err.Error()
-		c.Do = "check the firewall and the proxy"
-		if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-			c.Do = "check the clock first; then whether something on the network replaces certificates"
-		}
-		return c
-	}
-	_ = conn.Close() // it answered; that was the question
-	return c
-}
-
-func (d *Doctor) checkToken(ctx context.Context) []local.Check {
-	ctx, cancel := context.WithTimeout(ctx, 2*eachCheck)
-	defer cancel()
-	var against error
-	client, err := evotor.New(evotor.Options{
-		URL: d.Config.Evotor.URL, Token: d.Config.Evotor.Token.Reveal(), Auth: d.Config.Evotor.Auth,
-		Transport: d.Options.Transport, Version: d.Options.Build.Version, Now: d.Options.Now, Log: d.Options.Log,
-		MaxWait: eachCheck, OnDate: func(server time.Time) { against = clock.Compare(d.Options.Now(), server) },
-	})
-	if err != nil {
-		return []local.Check{{Name: "token", Status: local.Failed, Message: err.Error(), Do: "copy the token again"}}
-	}
-	defer client.Close()
-	stores, err := client.Stores(ctx)
-	var checks []local.Check
-	if against != nil {
-		checks = append(checks, local.Check{Name: "clock", Status: local.Failed, Message: against.Error(),
-			Do: "set the clock, and let the box ask a time server"})
-	}
-	if err != nil {
-		c := local.Check{Name: "token", Status: local.Failed, Message: err.Error(), Do: "check the internet connection"}
-		switch rest.KindOf(err) {
-		case rest.Unauthorized:
-			c.Do = "copy the application's token from the Evotor account into " + d.Config.Evotor.TokenFile
-		case rest.NotInstalled, rest.Forbidden:
-			c.Do = "install the application on the shop's terminals, with rights to products, stock and documents"
-		}
-		return append(checks, c)
-	}
-	checks = append(checks, local.Check{Name: "token", Status: local.OK, Message: "accepted"})
-	var seen []string
-	for _, s := range stores {
-		if s.ID == d.Config.Store {
-			return append(checks, local.Check{Name: "store", Status: local.OK, Message: s.Name + " is visible"})
-		}
-		seen = append(seen, s.ID+" "+s.Name)
-	}
-	c := local.Check{Name: "store", Status: local.Failed, Message: d.Config.Store + " is not among the shops that the token sees",
-		Do: "install the application on this shop, or use its owner's token"}
-	if len(seen) > 0 {
-		c.Do = "set store to one of: " + strings.Join(seen, "; ")
-	}
-	return append(checks, c)
-}
-
-func (d *Doctor) checkBroker(ctx context.Context) []local.Check {
-	var checks []local.Check
-	for _, raw := range d.Config.MQTT.URLs {
-		u, err := url.Parse(raw)
-		if err != nil {
-			continue // the configuration has refused it
-		}
-		checks = append(checks, checkDial(ctx, u))
-	}
-	return checks
-}
-
-func checkDial(ctx context.Context, u *url.URL) local.Check {
-	ctx, cancel := context.WithTimeout(ctx, eachCheck)
-	defer cancel()
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", u.Host)
-	if err != nil {
-		return local.Check{Name: "broker", Status: local.Failed, Message: "cannot connect to " + u.Host + ": " + err.Error(),
-			Do: "check mqtt.urls and the firewall"}
-	}
-	_ = conn.Close() // it answered; that was the question
-	return local.Check{Name: "broker", Status: local.OK, Message: u.Host + " answers"}
-}
-
+// checkService asks whichever service manager there is.
 func (d *Doctor) checkService(ctx context.Context) local.Check {
-	c := local.Check{Name: "service", Status: local.Warning, Message: "no service is installed: the agent stops with this session",
-		Do: "run the agent as a service of the system"}
-	// systemd first: nearly every box has it. Others are not looked for yet.
-	if exec.CommandContext(ctx, "systemctl", "is-enabled", "--quiet", "ostatok.service").Run() == nil {
-		c = local.Check{Name: "service", Status: local.OK, Message: "ostatok.service is installed"}
+	ctx, cancel := context.WithTimeout(ctx, eachCheck)
+	defer cancel()
+	r := service.Look(ctx)
+	c := local.Check{Name: "service", Status: local.OK, Message: r.Manager + " starts it with the system, and it runs"}
+	switch {
+	case r.State == service.Absent:
+		c.Status, c.Message = local.Warning, "no service is installed: the agent stops with this session"
+		c.Do = "run ostatok install as root"
+	case r.State == service.Failed:
+		c.Status, c.Message, c.Do = local.Failed, "the service ended with an error", "see ostatok status and the log of the service"
+	case !r.Boot:
+		c.Status, c.Message = local.Warning, "the service is not started with the system"
+		c.Do = "run ostatok install --force as root"
+	case r.State != service.Running:
+		c.Status, c.Message, c.Do = local.Warning, "the service is installed and does not run", "run ostatok start as root"
 	}
 	return c
 }

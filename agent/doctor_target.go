@@ -38,6 +38,8 @@ func checkTarget(ctx context.Context, b *backend) local.Check {
 		c.Do = "copy the key again into " + b.KeyFile
 	case rest.Forbidden, rest.NotFound:
 		c.Do = "check url and warehouse, and the rights of the key"
+	case rest.Protocol:
+		c.Do = portalDo(b.URL)
 	default:
 		c.Do = "check url and the internet connection"
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ type app struct {
 	environ  []string
 	now      func() time.Time
 	build    agent.Build
+	dialer   net.Dialer // how the box opens connections; zero: as the system does
 
 	file   string // --config
 	format string // --format
@@ -100,7 +102,7 @@ func (a *app) load() (*config.Config, error) {
 }
 
 func (a *app) options(log zerolog.Logger) agent.Options {
-	return agent.Options{Build: a.build, Now: a.now, Log: log}
+	return agent.Options{Build: a.build, Now: a.now, Dialer: a.dialer, Log: log}
 }
 
 // shop returns the agent of the configured shop: the one that runs, or else this

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strconv"
@@ -21,6 +22,7 @@ import (
 	"ostatok/agent"
 	"ostatok/agent/local"
 	"ostatok/agent/stock"
+	"ostatok/platform/network"
 	"ostatok/sync/evotor/evotortest"
 	"ostatok/sync/virtpos/virtpostest"
 )
@@ -42,9 +44,18 @@ func runAt() int {
 	defer stop()
 	now := time.Now
 	var environ []string
+	var names, noRoute string
 	for _, line := range os.Environ() {
-		text, ok := strings.CutPrefix(line, nowVariable+"=")
-		if !ok {
+		name, text, _ := strings.Cut(line, "=")
+		switch name {
+		case namesVariable:
+			names = text
+			continue
+		case noRouteVariable:
+			noRoute = text
+			continue
+		case nowVariable:
+		default:
 			environ = append(environ, line)
 			continue
 		}
@@ -55,7 +66,7 @@ func runAt() int {
 		now = func() time.Time { t := time.Now(); return time.Unix(t.Unix()+seconds, int64(t.Nanosecond())) }
 	}
 	build := agent.Build{Version: "1.2.3", Commit: "abcdef", Time: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}
-	a := &app{out: os.Stdout, err: os.Stderr, environ: environ, now: now, build: build}
+	a := &app{out: os.Stdout, err: os.Stderr, environ: environ, now: now, build: build, dialer: testDialer(names, noRoute)}
 	return a.main(ctx, os.Args[1:])
 }
 
@@ -73,11 +84,21 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"shop": shopCommand, "live": liveCommand, "fault": faultCommand, "at": atCommand,
 			"right": rightCommand, "await": awaitCommand, "tmpfs": tmpfsCommand, "overwrite": overwriteCommand, "patched": patchedCommand,
-			"office": officeCommand,
+			"office": officeCommand, "box": boxCommand, "finds": findsCommand, "names": namesCommand, "cloud": cloudCommand,
+			"broker": brokerCommand, "hold": holdCommand, "owned": ownedCommand,
 		},
 		Condition: func(condition string) (bool, error) {
 			if condition == "mount" {
 				return canMount(t.TempDir()), nil
+			}
+			switch condition {
+			case "root":
+				return os.Geteuid() == 0, nil
+			case "netns": // a network of its own can be made
+				probe := exec.Command("unshare", "-n", "-m", "sh", "-c", "ip link set lo up && ip -6 route add default dev lo")
+				return probe.Run() == nil, nil
+			case "resolv":
+				return len(network.NameServers()) > 0, nil
 			}
 			return false, fmt.Errorf("unknown condition %q", condition)
 		},

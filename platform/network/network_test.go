@@ -3,7 +3,6 @@ package network
 import (
 	"context"
 	"crypto/x509"
-	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
@@ -11,137 +10,63 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"ostatok/platform/network/networktest"
 )
 
-// names is a name server over UDP and TCP on this machine.
-type names struct {
-	at    netip.AddrPort
-	asked atomic.Int64
-	reply func(name string) (ip net.IP, code byte, silent bool)
-}
-
-func serveNames(t *testing.T, reply func(name string) (net.IP, byte, bool)) *names {
+func serveNames(t *testing.T, reply func(string) networktest.Reply) *networktest.Names {
 	t.Helper()
-	s := &names{reply: reply}
-	udp, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	s, err := networktest.Serve(reply)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.at = netip.MustParseAddrPort(udp.LocalAddr().String())
-	tcp, err := net.Listen("tcp4", s.at.String())
-	if err != nil {
-		t.Skipf("the port of the UDP server is taken for TCP: %v", err)
-	}
-	t.Cleanup(func() { _, _ = udp.Close(), tcp.Close() })
-	go func() {
-		buffer := make([]byte, 1500)
-		for {
-			n, from, err := udp.ReadFrom(buffer)
-			if err != nil {
-				return
-			}
-			if out := s.answer(buffer[:n], 512); out != nil {
-				_, _ = udp.WriteTo(out, from)
-			}
-		}
-	}()
-	go func() {
-		for {
-			c, err := tcp.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				head := make([]byte, 2)
-				if _, err := c.Read(head); err != nil {
-					return
-				}
-				query := make([]byte, binary.BigEndian.Uint16(head))
-				if _, err := c.Read(query); err != nil {
-					return
-				}
-				if out := s.answer(query, 1<<16); out != nil {
-					_, _ = c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(out))), out...))
-				}
-			}()
-		}
-	}()
+	t.Cleanup(s.Close)
 	return s
 }
 
-// answer is one answer of RFC 1035, truncated where it is longer than most.
-func (s *names) answer(query []byte, most int) []byte {
-	s.asked.Add(1)
-	name, i := "", 12
-	for query[i] != 0 {
-		n := int(query[i])
-		name += string(query[i+1:i+1+n]) + "."
-		i += 1 + n
-	}
-	kind := binary.BigEndian.Uint16(query[i+1:])
-	ip, code, silent := s.reply(name)
-	if silent {
-		return nil
-	}
-	out := append([]byte{query[0], query[1], 0x81, 0x80 | code, 0, 1, 0, 0, 0, 0, 0, 0}, query[12:i+5]...)
-	if v4 := ip.To4(); v4 != nil && kind == 1 && code == 0 {
-		for range 40 { // too many for a datagram when the name is so
-			out[7]++
-			out = append(out, 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4)
-			out = append(out, v4...)
-			if name != "many.example." {
-				break
-			}
-		}
-	}
-	if len(out) > most {
-		out = out[:i+5]
-		out[2], out[7] = out[2]|2, 0
-	}
-	return out
+// asking is a box whose own name server is this one.
+func asking(t *testing.T, reply func(string) networktest.Reply) *net.Resolver {
+	return new(Network).only(serveNames(t, reply).At)
 }
 
-func (s *names) resolver() *net.Resolver { return new(Network).only(s.at) }
-
-func home(string) (net.IP, byte, bool)   { return net.IPv4(127, 0, 0, 1), 0, false }
-func silent(string) (net.IP, byte, bool) { return nil, 0, true }
-func coded(code byte) func(string) (net.IP, byte, bool) {
-	return func(string) (net.IP, byte, bool) { return nil, code, false }
+func always(r networktest.Reply) func(string) networktest.Reply {
+	return func(string) networktest.Reply { return r }
 }
 
 // When the servers of the configuration are asked, and when they are not.
 func TestFallback(t *testing.T) {
-	const failure, unknown, refused = 2, 3, 5
+	type replies = []func(string) networktest.Reply
+	home := always(networktest.Reply{Addresses: []netip.Addr{netip.MustParseAddr("127.0.0.1")}})
+	silent := always(networktest.Reply{Silent: true})
+	coded := func(c networktest.Code) func(string) networktest.Reply { return always(networktest.Reply{Code: c}) }
 	closed := new(Network).only(netip.MustParseAddrPort("127.0.0.1:1"))
 	for name, tc := range map[string]struct {
 		own  *net.Resolver
-		dns  []func(string) (net.IP, byte, bool)
+		dns  replies
 		ok   bool
 		used []bool // which of dns were asked
 	}{
-		"own answers":                  {own: serveNames(t, home).resolver(), dns: []func(string) (net.IP, byte, bool){home}, ok: true, used: []bool{false}},
-		"own knows no such name":       {own: serveNames(t, coded(unknown)).resolver(), dns: []func(string) (net.IP, byte, bool){home}, used: []bool{false}},
-		"own is in trouble":            {own: serveNames(t, coded(failure)).resolver(), dns: []func(string) (net.IP, byte, bool){home}, ok: true, used: []bool{true}},
-		"own refuses":                  {own: serveNames(t, coded(refused)).resolver(), dns: []func(string) (net.IP, byte, bool){home}, ok: true, used: []bool{true}},
-		"own is silent":                {own: serveNames(t, silent).resolver(), dns: []func(string) (net.IP, byte, bool){home}, ok: true, used: []bool{true}},
-		"own is not there":             {own: closed, dns: []func(string) (net.IP, byte, bool){home}, ok: true, used: []bool{true}},
-		"the first is silent":          {own: closed, dns: []func(string) (net.IP, byte, bool){silent, home}, ok: true, used: []bool{true, true}},
-		"the first knows no such name": {own: closed, dns: []func(string) (net.IP, byte, bool){coded(unknown), home}, used: []bool{true, false}},
-		"none answers":                 {own: closed, dns: []func(string) (net.IP, byte, bool){coded(failure)}, used: []bool{true}},
+		"own answers":                  {own: asking(t, home), dns: replies{home}, ok: true, used: []bool{false}},
+		"own knows no such name":       {own: asking(t, coded(networktest.Unknown)), dns: replies{home}, used: []bool{false}},
+		"own is in trouble":            {own: asking(t, coded(networktest.Failure)), dns: replies{home}, ok: true, used: []bool{true}},
+		"own refuses":                  {own: asking(t, coded(networktest.Refused)), dns: replies{home}, ok: true, used: []bool{true}},
+		"own is silent":                {own: asking(t, silent), dns: replies{home}, ok: true, used: []bool{true}},
+		"own is not there":             {own: closed, dns: replies{home}, ok: true, used: []bool{true}},
+		"the first is silent":          {own: closed, dns: replies{silent, home}, ok: true, used: []bool{true, true}},
+		"the first knows no such name": {own: closed, dns: replies{coded(networktest.Unknown), home}, used: []bool{true, false}},
+		"none answers":                 {own: closed, dns: replies{coded(networktest.Failure)}, used: []bool{true}},
 		"there are no others":          {own: closed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			n := &Network{Dialer: net.Dialer{Resolver: tc.own}}
-			var servers []*names
+			var servers []*networktest.Names
 			for _, reply := range tc.dns {
 				s := serveNames(t, reply)
-				servers, n.DNS = append(servers, s), append(n.DNS, s.at)
+				servers, n.DNS = append(servers, s), append(n.DNS, s.At)
 			}
 			l, err := net.Listen("tcp4", "127.0.0.1:0")
 			if err != nil {
@@ -163,8 +88,8 @@ func TestFallback(t *testing.T) {
 				t.Errorf("%v does not say that it is the name", err)
 			}
 			for i, s := range servers {
-				if (s.asked.Load() > 0) != tc.used[i] {
-					t.Errorf("server %d was asked %d times", i, s.asked.Load())
+				if (s.Asked() > 0) != tc.used[i] {
+					t.Errorf("server %d was asked %d times", i, s.Asked())
 				}
 			}
 		})
@@ -172,37 +97,41 @@ func TestFallback(t *testing.T) {
 }
 
 func TestLongAnswerComesOverTCP(t *testing.T) {
-	s := serveNames(t, home)
-	n := &Network{DNS: []netip.AddrPort{s.at}, Dialer: net.Dialer{Resolver: new(Network).only(netip.MustParseAddrPort("127.0.0.1:1"))}}
+	many := make([]netip.Addr, 40)
+	for i := range many {
+		many[i] = netip.AddrFrom4([4]byte{127, 0, 0, byte(i + 1)})
+	}
+	s := serveNames(t, always(networktest.Reply{Addresses: many}))
+	n := &Network{DNS: []netip.AddrPort{s.At}, Dialer: net.Dialer{Resolver: new(Network).only(netip.MustParseAddrPort("127.0.0.1:1"))}}
 	found, err := n.Lookup(t.Context(), "many.example")
-	if err != nil || len(found.Addresses) != 40 || found.Own == nil || found.Server != s.at {
+	if err != nil || len(found.Addresses) != 40 || found.Own == nil || found.Server != s.At {
 		t.Errorf("%+v, %v", found, err)
 	}
 }
 
 func TestAddressNeedsNoName(t *testing.T) {
-	s := serveNames(t, silent)
+	s := serveNames(t, always(networktest.Reply{Silent: true}))
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	n := &Network{DNS: []netip.AddrPort{s.at}, Dialer: net.Dialer{Resolver: s.resolver()}}
+	n := &Network{DNS: []netip.AddrPort{s.At}, Dialer: net.Dialer{Resolver: new(Network).only(s.At)}}
 	conn, err := n.DialContext(t.Context(), "tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	_ = conn.Close()
-	if s.asked.Load() != 0 {
+	if s.Asked() != 0 {
 		t.Error("an address was asked for as a name")
 	}
 }
 
 func TestEndedContext(t *testing.T) {
-	s := serveNames(t, silent)
+	s := serveNames(t, always(networktest.Reply{Silent: true}))
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	n := &Network{DNS: []netip.AddrPort{s.at}, Dialer: net.Dialer{Resolver: s.resolver()}}
+	n := &Network{DNS: []netip.AddrPort{s.At}, Dialer: net.Dialer{Resolver: new(Network).only(s.At)}}
 	if _, err := n.DialContext(ctx, "tcp", "cloud.example:80"); err == nil || ctx.Err() == nil {
 		t.Errorf("%v before the end", err)
 	}
@@ -272,7 +201,8 @@ func TestRootsOfABoxWithoutAny(t *testing.T) {
 			t.Fatal(err)
 		}
 		// SystemCertPool is what verifies when nothing else is said.
-		if n := len(pool.Subjects()); n < 50 { //nolint:staticcheck // all of them are in this program
+		//lint:ignore SA1019 the system has none, so all of them are in this program
+		if n := len(pool.Subjects()); n < 50 {
 			t.Errorf("%d authorities", n)
 		}
 		return

@@ -127,7 +127,7 @@ func TestHeartImportsOnlyTheStandardLibrary(t *testing.T) {
 
 func TestSimulatorsAreNotInTheAgent(t *testing.T) {
 	for _, p := range list(t, "-deps", "./cmd/ostatok") {
-		for _, bad := range []string{"evotortest", "virtpostest", "zelenkatest", "keycrmtest", "pushtest", "pipe", "nats-server", "net/http/httptest", "testing"} {
+		for _, bad := range []string{"evotortest", "virtpostest", "zelenkatest", "keycrmtest", "networktest", "pushtest", "pipe", "nats-server", "net/http/httptest", "testing"} {
 			if p.ImportPath == bad || strings.HasSuffix(p.ImportPath, "/"+bad) || strings.Contains(p.ImportPath, "/"+bad+"/") {
 				t.Errorf("the agent links %s", p.ImportPath)
 			}
