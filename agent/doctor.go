@@ -27,17 +27,18 @@ import (
 type Doctor struct {
 	Config  *config.Config
 	Options Options
+
+	// AsOwner has root go on as the owner of the data directory, for good, once the
+	// network has been looked at: only so it sees the files as the service does.
+	// Until then it needs root's eyes, for secrets that the service manager hands
+	// over.
+	AsOwner bool
 }
 
 // eachCheck is the time that one check of the network may take.
 const eachCheck = 10 * time.Second
 
 // Check runs all checks, in the order in which a failure explains those after it.
-//
-// Run as root it goes on as the owner of the data directory once the network has
-// been looked at: only so it sees the files as the service does, and leaves none of
-// root's behind. Until then it needs root's eyes, for secrets that the service
-// manager hands over.
 func (d *Doctor) Check(ctx context.Context) []local.Check {
 	n := wayOut(d.Config, d.Options)
 	if d.Options.Transport == nil {
@@ -47,10 +48,17 @@ func (d *Doctor) Check(ctx context.Context) []local.Check {
 	}
 	before := slices.Concat(d.checkConfig(), []local.Check{d.checkClock(), d.checkZone()})
 	network := slices.Concat(d.checkCloud(ctx, n), d.checkTargets(ctx), d.checkBroker(ctx, n), []local.Check{d.checkService(ctx)})
-	if err := service.ActAs(d.Config.DataDir); err != nil {
+	if err := d.actAsOwner(); err != nil {
 		before = append(before, local.Check{Name: "data_dir", Status: local.Failed, Message: err.Error(), Do: "see who owns it"})
 	}
 	return slices.Concat(before, []local.Check{d.checkDir(), d.checkDisk()}, d.checkFiles(ctx), network)
+}
+
+func (d *Doctor) actAsOwner() error {
+	if !d.AsOwner {
+		return nil
+	}
+	return service.ActAs(d.Config.DataDir)
 }
 
 func (d *Doctor) checkConfig() []local.Check {
@@ -199,18 +207,20 @@ func (d *Doctor) checkFiles(ctx context.Context) []local.Check {
 		}
 		return append([]local.Check{{Name: "agent", Status: local.OK, Message: "is running"}}, checks...)
 	}
-	if _, err := os.Stat(d.Config.DataDir); err != nil {
-		return nil
+	// Where there is no lock file nobody has the lock, and root must not leave one
+	// that the service cannot open.
+	name := filepath.Join(d.Config.DataDir, lockName)
+	if _, err := os.Stat(name); err == nil {
+		l, err := lock.Take(name)
+		if _, held := errors.AsType[*lock.HeldError](err); held {
+			return []local.Check{{Name: "agent", Status: local.Warning, Message: err.Error(),
+				Do: "wait for it to end; if it is the service, restart it"}}
+		}
+		if err != nil {
+			return nil // what is wrong with the directory has been said
+		}
+		defer l.Release()
 	}
-	l, err := lock.Take(filepath.Join(d.Config.DataDir, lockName))
-	if _, held := errors.AsType[*lock.HeldError](err); held {
-		return []local.Check{{Name: "agent", Status: local.Warning, Message: err.Error(),
-			Do: "wait for it to end; if it is the service, restart it"}}
-	}
-	if err != nil {
-		return nil // what is wrong with the directory has been said
-	}
-	defer l.Release()
 	var checks []local.Check
 	for _, file := range []struct{ name, file, do string }{
 		{"mirror", mirrorName, "nothing to do: the next start sets it aside and rebuilds it from the cloud"},

@@ -20,7 +20,7 @@ func (a *app) doctorCommand() *cobra.Command {
 		Long:  "Checks the configuration, secrets, clock, network, token, disk and files, and changes nothing.\nExit 0: fine; 5: warnings; 6: errors.",
 		Args:  arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			checks := a.examine(cmd.Context())
+			checks := a.examine(cmd.Context(), true)
 			if err := a.printChecks(checks); err != nil {
 				return err
 			}
@@ -30,8 +30,8 @@ func (a *app) doctorCommand() *cobra.Command {
 }
 
 // examine runs the checks. A configuration that is not valid is the only finding
-// then: nothing else can be looked at without it.
-func (a *app) examine(ctx context.Context) []local.Check {
+// then: nothing else can be looked at without it. asOwner is agent.Doctor.AsOwner.
+func (a *app) examine(ctx context.Context, asOwner bool) []local.Check {
 	c, err := config.Load(a.file, a.environ)
 	if err != nil {
 		invalid, ok := errors.AsType[*config.InvalidError](err)
@@ -46,7 +46,7 @@ func (a *app) examine(ctx context.Context) []local.Check {
 		}
 		return checks
 	}
-	d := agent.Doctor{Config: c, Options: a.options(zerolog.Nop())}
+	d := agent.Doctor{Config: c, Options: a.options(zerolog.Nop()), AsOwner: asOwner}
 	return d.Check(ctx)
 }
 
