@@ -24,7 +24,13 @@ import (
 	"ostatok/sync/evotor/evotortest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	remove, err := trustTestServers()
+	if err != nil {
+		panic(err)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) { remove(); os.Exit(code) }))
+}
 
 // box is a shop, its cloud, and a data directory with a configuration.
 type box struct {
