@@ -6,10 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -160,36 +158,6 @@ func Open(ctx context.Context, c *config.Config, o Options) (_ *Agent, err error
 		return nil, err
 	}
 	return a, nil
-}
-
-// Files of the data directory.
-const (
-	lockName   = "ostatok.lock" // says which process owns the directory
-	mirrorName = "mirror.db"
-)
-
-// takeDir makes the data directory and locks it. Another process that works on
-// it is a *BusyError.
-func takeDir(c *config.Config) (*lock.Lock, error) {
-	// 0700: the databases hold a shop's sales.
-	err := os.MkdirAll(c.DataDir, 0o700)
-	var l *lock.Lock
-	if err == nil {
-		err = service.ActAs(c.DataDir) // files of root's would be closed to the service
-	}
-	if err == nil {
-		l, err = lock.Take(filepath.Join(c.DataDir, lockName))
-	}
-	if held, ok := errors.AsType[*lock.HeldError](err); ok {
-		return nil, &BusyError{Config: c, Held: held}
-	}
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("cannot use %s: %w; run as the service's user, or set data_dir in the configuration", c.DataDir, err)
-	case err != nil:
-		return nil, fmt.Errorf("cannot use %s: %w; check the card, or set data_dir in the configuration", c.DataDir, err)
-	}
-	return l, nil
 }
 
 // openJournal comes first: what happens to the other files is told there.
