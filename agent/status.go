@@ -13,6 +13,7 @@ import (
 	"ostatok/agent/local"
 	"ostatok/agent/sqlite"
 	"ostatok/platform/disk"
+	"ostatok/sync/pull"
 )
 
 // Status implements local.Shop.
@@ -26,6 +27,7 @@ func (a *Agent) Status(ctx context.Context) (local.Status, error) {
 	if err := a.clock.trusted(); err != nil {
 		s.Clock = err.Error()
 	}
+	s.Problems = append(s.Problems, a.fileProblems(ctx)...)
 	s.Problems = append(s.Problems, a.reserveProblems()...)
 	if a.remote != nil {
 		l := a.remote.Link()
@@ -65,6 +67,27 @@ func (a *Agent) Status(ctx context.Context) (local.Status, error) {
 	runtime.ReadMemStats(&m)
 	s.Memory = m.Sys - m.HeapReleased
 	return s, nil
+}
+
+// fileProblems tells of a file that could not be written last time. It is tried
+// again first: whoever asks wants to know how it is now, and a file that nobody
+// else writes would stay in trouble.
+func (a *Agent) fileProblems(ctx context.Context) []local.Problem {
+	var list []local.Problem
+	for _, f := range []struct {
+		db    *sqlite.DB
+		write func(context.Context, string, string) error
+	}{{a.journal.DB(), a.journal.SetMeta}, {a.mirror.DB(), a.mirror.SetMeta}} {
+		if f.db.Trouble() == nil {
+			continue
+		}
+		// Always another text: a note that does not change is not written.
+		if err := f.write(ctx, aliveKey, a.now().UTC().Format(time.RFC3339Nano)); err != nil && ctx.Err() == nil {
+			list = append(list, local.Problem{Kind: pull.MirrorFailed, Message: upper(err.Error()) + ".", Blocks: true,
+				Do: "Check that the disk has room and that the card is sound; it goes on by itself."})
+		}
+	}
+	return list
 }
 
 // Check implements local.Shop.

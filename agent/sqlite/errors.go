@@ -50,6 +50,7 @@ const (
 	Locked     Reason = "locked"     // another process holds it
 	Newer      Reason = "newer"      // written by a newer release in a form this one cannot read
 	NotAFile   Reason = "not_a_file" // the name is a directory or the like
+	Failing    Reason = "failing"    // the card answers with an error of input or output
 )
 
 // OpenError says why a file cannot be opened and what to do about it.
@@ -85,6 +86,8 @@ func (r Reason) advice(dir string) string {
 		return "it was written by a newer release; install that release, or restore the copy made before it"
 	case NotAFile:
 		return "it is not a regular file; move it away or correct data_dir"
+	case Failing:
+		return "the card of " + dir + " does not read or write; if this stays, replace it: `ostatok backup` saves what can still be read"
 	}
 	return string(r)
 }
@@ -138,6 +141,20 @@ func classify(file string, err error) error {
 	return err
 }
 
+// ofTheCard tells whether an error says something of the file or of what it lies
+// on, rather than of what was asked.
+func ofTheCard(err error) bool {
+	fault, ok := errors.AsType[*driver.Error](err)
+	if !ok {
+		return false
+	}
+	switch fault.Code() & 0xff {
+	case codePerm, codeReadOnly, codeIO, codeCorrupt, codeFull, codeCantOpen, codeNotDB:
+		return true
+	}
+	return false
+}
+
 func reasonOf(err error, otherwise Reason) Reason {
 	var open *OpenError
 	if errors.As(err, &open) {
@@ -155,6 +172,8 @@ func probe(file string) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return &OpenError{File: file, Reason: Missing}
+	case errors.Is(err, syscall.EIO):
+		return &OpenError{File: file, Reason: Failing, Err: err}
 	case err != nil:
 		return &OpenError{File: file, Reason: Permission, Err: err}
 	case !info.IsDir():
@@ -172,6 +191,8 @@ func probe(file string) error {
 	switch {
 	case err == nil:
 		return nil
+	case errors.Is(err, syscall.EIO):
+		return &OpenError{File: file, Reason: Failing, Err: err}
 	case errors.Is(err, syscall.EROFS):
 		return &OpenError{File: file, Reason: ReadOnly, Err: err}
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):

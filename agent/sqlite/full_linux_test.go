@@ -62,8 +62,18 @@ func TestFullDisk(t *testing.T) {
 	if full == nil {
 		t.Fatal("the disk was never full")
 	}
+	if err := db.Trouble(); !errors.As(err, &full) {
+		t.Errorf("the trouble is %v", err)
+	}
 	if n := count(t, db); n != kept {
 		t.Errorf("%d rows, want %d", n, kept)
+	}
+	stop := errors.New("stop")
+	if err := db.Write(t.Context(), func(*sql.Tx) error { return stop }); !errors.Is(err, stop) || db.Trouble() == nil {
+		t.Errorf("%v after a write that came to nothing by itself: %v", db.Trouble(), err)
+	}
+	if err := db.Write(t.Context(), func(*sql.Tx) error { return nil }); err != nil || db.Trouble() != nil {
+		t.Errorf("%v after a write: %v", db.Trouble(), err)
 	}
 	if err := db.Check(t.Context()); err != nil {
 		t.Error(err)

@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -55,6 +56,7 @@ type DB struct {
 	log     zerolog.Logger
 	writer  *sql.DB
 	readers *sql.DB
+	trouble atomic.Pointer[error] // of the last write, nil for none
 }
 
 // Open opens the file, or creates it when there is none. It returns a
@@ -158,7 +160,8 @@ func (d *DB) File() string { return d.file }
 // Write runs fn in the one write transaction (BEGIN IMMEDIATE) and commits it;
 // an error or a panic of fn rolls it back. Writers wait for each other: fn must
 // not call Write. A full disk is a *FullError, damage a *CorruptError.
-func (d *DB) Write(ctx context.Context, fn func(*sql.Tx) error) error {
+func (d *DB) Write(ctx context.Context, fn func(*sql.Tx) error) (err error) {
+	defer func() { d.note(err) }()
 	tx, err := d.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return classify(d.file, fmt.Errorf("cannot begin to write: %w", err))
@@ -178,6 +181,24 @@ func (d *DB) Write(ctx context.Context, fn func(*sql.Tx) error) error {
 	}
 	done = true
 	return nil
+}
+
+// Trouble is why the last write failed, if that was the file's or the card's
+// doing; nil once a write has succeeded again.
+func (d *DB) Trouble() error {
+	if err := d.trouble.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func (d *DB) note(err error) {
+	switch {
+	case err == nil:
+		d.trouble.Store(nil)
+	case ofTheCard(err):
+		d.trouble.Store(&err)
+	}
 }
 
 // Read returns the connections for reading, two at most. Rows must not be held
