@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -35,6 +36,37 @@ func SetAside(file string, now time.Time) (moved string, err error) {
 func exists(file string) bool {
 	_, err := os.Lstat(file)
 	return err == nil
+}
+
+// readable tells whether some and whether all of the file and of its logs can be
+// read from the card. The file must be closed.
+func readable(file string) (some, all bool) {
+	all = true
+	for _, name := range []string{file, file + "-wal", file + "-journal"} {
+		f, err := os.Open(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			all = false
+			continue
+		}
+		block := make([]byte, 64<<10)
+		for at := int64(0); ; at += int64(len(block)) {
+			n, err := f.ReadAt(block, at)
+			some = some || n > 0
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if info, sizeErr := f.Stat(); err != nil && (sizeErr != nil || at >= info.Size()) {
+				all = false
+				break
+			}
+			all = all && err == nil
+		}
+		_ = f.Close() // was read only
+	}
+	return some, all
 }
 
 func removeSet(file string) error {

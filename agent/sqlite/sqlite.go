@@ -83,6 +83,24 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 			return nil, classify(file, err)
 		}
 	}
+	// SQLite says "malformed" also when the card did not answer, and whoever sets a
+	// file aside for that loses a sound one.
+	for again := false; ; again = true {
+		d, err := open(ctx, file, o)
+		if _, damaged := errors.AsType[*CorruptError](err); !damaged {
+			return d, err
+		}
+		some, all := readable(file)
+		if !some { // an empty one, such as was just begun, cannot be damaged either
+			return nil, &OpenError{File: file, Reason: Failing, Err: err}
+		}
+		if !all || again {
+			return nil, err
+		}
+	}
+}
+
+func open(ctx context.Context, file string, o Options) (*DB, error) {
 	d := &DB{file: file, cache: o.CacheKiB, log: o.Log}
 	if err := d.open(ctx, o); err != nil {
 		return nil, errors.Join(classify(file, err), d.Close())
