@@ -80,6 +80,7 @@ func Open(ctx context.Context, o Options) (*Mirror, *Notice, error) {
 		o.Now = time.Now
 	}
 	m, notice, err := open(ctx, o)
+	err = sqlite.Doubt(filepath.Join(o.Dir, fileName), err)
 	var unusable *unusableError
 	var corrupt *sqlite.CorruptError
 	if !errors.As(err, &corrupt) && !errors.As(err, &unusable) {

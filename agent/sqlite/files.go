@@ -51,6 +51,7 @@ func readable(file string) (some, all bool) {
 			all = false
 			continue
 		}
+		forget(f)
 		block := make([]byte, 64<<10)
 		for at := int64(0); ; at += int64(len(block)) {
 			n, err := f.ReadAt(block, at)

@@ -83,21 +83,36 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 			return nil, classify(file, err)
 		}
 	}
-	// SQLite says "malformed" also when the card did not answer, and whoever sets a
-	// file aside for that loses a sound one.
 	for again := false; ; again = true {
 		d, err := open(ctx, file, o)
 		if _, damaged := errors.AsType[*CorruptError](err); !damaged {
 			return d, err
 		}
-		some, all := readable(file)
-		if !some { // an empty one, such as was just begun, cannot be damaged either
-			return nil, &OpenError{File: file, Reason: Failing, Err: err}
-		}
-		if !all || again {
+		if err = Doubt(file, err); again || !intact(file) {
 			return nil, err
 		}
 	}
+}
+
+// Doubt returns err, or for a *CorruptError of a file that the card does not give
+// at all an *OpenError: SQLite says "malformed" also when a read failed, and
+// whoever sets a file aside for that loses a sound one. The file must be closed.
+func Doubt(file string, err error) error {
+	if _, damaged := errors.AsType[*CorruptError](err); !damaged {
+		return err
+	}
+	// An empty one, such as was just begun, cannot be damaged either.
+	if some, _ := readable(file); !some {
+		return &OpenError{File: file, Reason: Failing, Err: errors.New(err.Error())}
+	}
+	return err
+}
+
+// intact tells whether all of the file can be read: then it may have been one
+// answer that failed, and damage is found again.
+func intact(file string) bool {
+	_, all := readable(file)
+	return all
 }
 
 func open(ctx context.Context, file string, o Options) (*DB, error) {
