@@ -6,6 +6,7 @@
 #   make accuracy      how right the figures are, ledger against guide
 #   make bench         the budgets: measured beside promised
 #   make crash         kills of the real binary, KILLS=300
+#   make faults        the real binary on cards that fail: power cuts, EIO, full, read-only (FUSE, root)
 #   make chaos         many days of a shop in which everything fails, CHAOS_SEEDS=300
 #   make fuzz          every decoder that takes bytes from outside, FUZZ=60s each, FUZZ_JOBS side by side
 #   make browser       the page in a real browser (Debian's chromium)
@@ -27,9 +28,10 @@ BUILD    = go build -trimpath -tags $(TAGS) -ldflags '$(LDFLAGS)'
 KILLS   ?= 300
 KEEP    ?=
 CHAOS_SEEDS ?= 300
+FAULTS_FLAGS ?=
 SYSTEMS ?= amd64 armhf
 
-.PHONY: all build test demo ci accuracy bench crash chaos fuzz browser fleet cross package test-system race lint test-386 test-arm clean
+.PHONY: all build test demo ci accuracy bench crash faults chaos fuzz browser fleet cross package test-system race lint test-386 test-arm clean
 
 all: build
 
@@ -56,6 +58,11 @@ bench: build
 
 crash: build
 	go run ./scripts/crash -kills $(KILLS)
+
+# A module of its own: what it needs never comes into the agent's. FAULTS_STEP=1
+# tries every call, FAULTS_CUTS=1000 that many moments.
+faults: build
+	scripts/faults/run.sh $(FAULTS_FLAGS)
 
 chaos:
 	CHAOS_SEEDS=$(CHAOS_SEEDS) scripts/test.sh -count=1 -timeout 2h -run TestChaos ./agent
