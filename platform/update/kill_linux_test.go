@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -124,6 +125,8 @@ type life struct {
 	refused                   string
 	status                    update.Status
 	starts                    int
+	stopped                   int      // the start in which a step was stopped, 0: none
+	up                        int      // the first start after that in which a version was up
 	ended                     []string // how the processes ended
 }
 
@@ -137,7 +140,7 @@ func (s *shop) live(t *testing.T, l *life, told bool, env ...string) {
 		}
 		if told {
 			if _, err := os.Stat(filepath.Join(s.data, "killed")); err == nil {
-				told, env = false, nil // from here on the launcher as it is shipped
+				told, env, l.stopped = false, nil, l.starts // from here on the launcher as it is shipped
 			}
 		}
 	}
@@ -167,14 +170,24 @@ func (s *shop) start(t *testing.T, l *life, told bool, env []string) (settled bo
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	up := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	// A version that is up may take its time, for a trial; one that is not has a minute.
+	up := time.AfterFunc(time.Minute, func() {
+		t.Error("no version came up within a minute")
+		_ = cmd.Process.Kill()
+	})
 	defer up.Stop()
+	patience := time.AfterFunc(3*time.Minute, func() { _ = cmd.Process.Kill() })
+	defer patience.Stop()
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		word, rest, _ := strings.Cut(lines.Text(), " ")
 		switch word {
 		case "ready":
 			l.ready = append(l.ready, rest)
+			up.Stop()
+			if l.stopped != 0 && l.up == 0 {
+				l.up = l.starts
+			}
 		case "noted":
 			l.noted = append(l.noted, rest)
 		case "step":
@@ -196,6 +209,9 @@ func (s *shop) start(t *testing.T, l *life, told bool, env []string) (settled bo
 			if err := json.Unmarshal([]byte(rest), &l.status); err != nil {
 				t.Error(err)
 			}
+			if pids := s.running(t); !slices.Equal(pids, []int{cmd.Process.Pid}) {
+				t.Errorf("the processes %v run a version of this shop, want %d alone", pids, cmd.Process.Pid)
+			}
 			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 				t.Error(err)
 			}
@@ -206,17 +222,42 @@ func (s *shop) start(t *testing.T, l *life, told bool, env []string) (settled bo
 	return settled
 }
 
+// running is the processes whose program is a version of this shop.
+func (s *shop) running(t *testing.T) (pids []int) {
+	t.Helper()
+	links, err := filepath.Glob("/proc/[0-9]*/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range links {
+		// Those that are not ours to read, or have ended, are not ours at all.
+		if program, err := os.Readlink(link); err != nil || !strings.HasPrefix(program, filepath.Join(s.root, "versions")+"/") {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pids = append(pids, pid)
+	}
+	return pids
+}
+
 func firstLines(s string) string {
 	lines := strings.SplitN(s, "\n", 4)
 	return strings.Join(lines[:min(3, len(lines))], " | ")
 }
 
-// kept fails the test when an acknowledged note is not in the data.
-func (s *shop) kept(t *testing.T, l *life) {
+// kept fails the test when an acknowledged note is not in the data, or the data is
+// not of the level of the version that runs.
+func (s *shop) kept(t *testing.T, l *life, level int) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(s.data, "notes"))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !strings.HasPrefix(string(text), fmt.Sprint(level, "\n")) {
+		t.Errorf("the data should be of level %d and is %q", level, text)
 	}
 	for _, n := range l.noted {
 		if !strings.Contains(string(text), "\n"+n+"\n") {
@@ -252,7 +293,7 @@ func TestChain(t *testing.T) {
 	if !strings.Contains(l.refused, "failed: asked by the installer") {
 		t.Errorf("what was gone back from is offered again: %q", l.refused)
 	}
-	s.kept(t, l)
+	s.kept(t, l, 1)
 	versions, err := os.ReadDir(filepath.Join(s.root, "versions"))
 	if err != nil || len(versions) > 2 {
 		t.Errorf("%d versions are left (%v)", len(versions), err)

@@ -1,6 +1,7 @@
 package update_test
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"ostatok/platform/release"
+	"ostatok/platform/update/trial"
 )
 
 var (
@@ -28,8 +30,9 @@ type scenario struct {
 	env     []string
 	full    bool   // the disk becomes full where others are killed
 	final   string // the version that runs in the end
-	says    string // part of the reason or the refusal in the end
-	hurts   string // part of what the log says of the rollback
+	says    string // part of the refusal, or of the reason for going back, in the end
+	back    bool   // the version was tried and gone back from
+	level   int    // of the data in the end; 0 is 1
 	cut     func(http.Handler) http.Handler
 	own     string // up to this step it is stopped without -all, though others were there too
 }
@@ -47,17 +50,16 @@ func plain(n nature, change ...func(*release.Manifest)) func(*testing.T, *vendor
 func good(level int) nature { return nature{"1.1.0", level, "good"} }
 
 func scenarios() []scenario {
-	const rolledBack = `"message":"update rolled back"`
 	return []scenario{
 		{name: "good", release: plain(good(1)), final: "1.1.0", own: "data held"},
-		{name: "crash at start", release: plain(nature{"1.1.0", 1, "crash"}), final: "1.0.0", says: "started 3 times and never proved healthy", hurts: rolledBack},
-		{name: "crash after a minute", release: plain(nature{"1.1.0", 1, "late"}), final: "1.0.0", says: "started 3 times and never proved healthy", hurts: rolledBack},
-		{name: "hang", release: plain(nature{"1.1.0", 1, "hang"}), env: []string{"FAKE_DEADLINE=1500"}, final: "1.0.0", says: "not healthy within 1.5s and was ended", hurts: rolledBack},
-		{name: "health never good", release: plain(nature{"1.1.0", 1, "ill"}), env: []string{"FAKE_DEADLINE=2400"}, final: "1.0.0", says: "the journal cannot be written", hurts: rolledBack},
+		{name: "crash at start", release: plain(nature{"1.1.0", 1, "crash"}), final: "1.0.0", says: "started 3 times and never proved healthy", back: true},
+		{name: "crash after a minute", release: plain(nature{"1.1.0", 1, "late"}), final: "1.0.0", says: "started 3 times and never proved healthy", back: true},
+		{name: "hang", release: plain(nature{"1.1.0", 1, "hang"}), env: []string{"FAKE_DEADLINE=1500"}, final: "1.0.0", says: "not healthy within 1.5s and was ended", back: true},
+		{name: "health never good", release: plain(nature{"1.1.0", 1, "ill"}), env: []string{"FAKE_DEADLINE=2400"}, final: "1.0.0", says: "the journal cannot be written", back: true},
 		{name: "disk full", release: plain(good(1)), full: true, final: "1.1.0", own: "data held"},
 		{name: "wrong arch", release: plain(good(1), func(m *release.Manifest) { m.Arch = "s390x" }), final: "1.0.0", says: "it is made for linux/s390x"},
-		{name: "schema step", release: plain(good(2)), final: "1.1.0", own: "data held"},
-		{name: "schema step, then ill", release: plain(nature{"1.1.0", 2, "ill"}), env: []string{"FAKE_DEADLINE=2400"}, final: "1.0.0", says: "the journal cannot be written", hurts: rolledBack},
+		{name: "schema step", release: plain(good(2)), final: "1.1.0", level: 2, own: "data held"},
+		{name: "schema step, then ill", release: plain(nature{"1.1.0", 2, "ill"}), env: []string{"FAKE_DEADLINE=2400"}, final: "1.0.0", says: "the journal cannot be written", back: true},
 		{name: "bad signature", release: func(t *testing.T, v *vendor, web string) {
 			other := newVendor(t)
 			other.certificate = v.certificate
@@ -198,28 +200,44 @@ func (sc scenario) play(t *testing.T, v *vendor, url, step, how string) []string
 	default:
 		s.live(t, l, true, "FAKE_AT="+step)
 	}
-	s.kept(t, l)
+	s.kept(t, l, max(sc.level, 1))
 	if step != "" && !sc.full {
 		if _, err := os.Stat(filepath.Join(s.data, "killed")); err != nil {
 			t.Errorf("the step was not reached: %+v", l)
 		}
+		// The next start brings a version up. Only a release that cannot even start
+		// has the starts of its trial before.
+		most := l.stopped + 1
+		if sc.name == "crash at start" {
+			most += trial.DefaultStarts
+		}
+		if l.up == 0 || l.up > most {
+			t.Errorf("stopped in start %d, a version was up in start %d: %+v", l.stopped, l.up, l)
+		}
 	}
-	said := l.refused + " " + l.status.Reason
 	if l.status.Version != sc.final || l.status.Trial || l.status.Next != "" {
 		t.Errorf("%s runs, want %s: %+v", l.status.Version, sc.final, l)
-	}
-	// On a machine that is busy the guard may come before the agent's own end.
-	guarded := strings.Contains(sc.says, "journal") && strings.Contains(said, "and was ended")
-	if !strings.Contains(said, sc.says) && !guarded && !(step != "" && sc.hurts != "" && strings.Contains(said, "never proved healthy")) {
-		t.Errorf("said %q, want %q: %+v", said, sc.says, l)
-	}
-	if !strings.Contains(strings.Join(l.logs, "\n"), sc.hurts) {
-		t.Errorf("the log says nothing of the rollback: %q", l.logs)
 	}
 	if l.status.Staged != "" {
 		t.Errorf("version %s is still to be switched to", l.status.Staged)
 	}
-	if sc.hurts != "" && sc.name != "crash at start" && sc.name != "hang" && !guarded {
+	if !sc.back {
+		if !strings.Contains(l.refused, sc.says) || l.status.Failed+l.status.Reason != "" {
+			t.Errorf("refused with %q, want %q: %+v", l.refused, sc.says, l.status)
+		}
+		return l.steps
+	}
+	// On a machine that is busy the guard may come before the agent's own end, and
+	// each stop takes one of the trial's starts.
+	reason := l.status.Reason
+	guarded := strings.Contains(sc.says, "journal") && strings.Contains(reason, "and was ended")
+	if !strings.Contains(reason, sc.says) && !guarded && (step == "" || !strings.Contains(reason, "never proved healthy")) {
+		t.Errorf("the status says %q, want %q: %+v", reason, sc.says, l)
+	}
+	if l.status.Failed != "1.1.0" || !l.told(reason) {
+		t.Errorf("the log says nothing of going back because %q: %q", reason, l.logs)
+	}
+	if sc.name != "crash at start" && sc.name != "hang" && !guarded {
 		text, err := os.ReadFile(l.status.Log)
 		if err != nil || len(text) == 0 {
 			t.Errorf("the failed version left no log: %v", err)
@@ -228,11 +246,20 @@ func (sc scenario) play(t *testing.T, v *vendor, url, step, how string) []string
 	return l.steps
 }
 
-// compareTable compares what was seen with the table of docs/TESTING.md. What was
-// not played in this run stands as it was in the last that played everything.
+// told says whether the log has a line of the rollback, with its reason.
+func (l *life) told(reason string) bool {
+	return slices.ContainsFunc(l.logs, func(line string) bool {
+		var said struct{ Message, Reason, Version, Running string }
+		return json.Unmarshal([]byte(line), &said) == nil && said.Message == "update rolled back" &&
+			said.Reason == reason && said.Version == "1.1.0" && said.Running == "1.0.0"
+	})
+}
+
+// compareTable compares what was seen with testdata/kills.md. What was not played
+// in this run stands as it was in the last that played everything.
 func compareTable(t *testing.T, all []scenario, cells map[[2]string]string) {
 	t.Helper()
-	name := filepath.Join("testdata", "kills.md")
+	name := killsFile
 	want, err := os.ReadFile(name)
 	if err != nil && !*writeTable {
 		t.Fatal(err)
@@ -257,14 +284,73 @@ func compareTable(t *testing.T, all []scenario, cells map[[2]string]string) {
 		}
 		b.WriteString("\n")
 	}
-	switch got := b.String(); {
+	compareFile(t, name, string(want), b.String())
+}
+
+func compareFile(t *testing.T, name, had, got string) {
+	t.Helper()
+	switch {
+	case got == had:
 	case *writeTable:
 		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
-	case got != string(want):
-		t.Errorf("the table is not as in %s (run with -all -table to write it):\n%s", name, got)
+	default:
+		t.Errorf("%s is not as this run (run with -all -table to write it):\n%s", name, got)
 	}
+}
+
+const (
+	killsFile    = "testdata/kills.md"
+	docsFile     = "../../docs/TESTING.md"
+	summaryBegin = "<!-- from testdata/kills.md by TestKillsInDocs -->\n"
+	summaryEnd   = "<!-- end -->\n"
+)
+
+// The summary in docs/TESTING.md is the table's: of each release at how many steps
+// it was stopped, what runs in the end, and what a person reads of it.
+func TestKillsInDocs(t *testing.T) {
+	table, err := os.ReadFile(killsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs, err := os.ReadFile(docsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(docs), summaryBegin)
+	_, after, also := strings.Cut(rest, summaryEnd)
+	if !ok || !also {
+		t.Fatalf("%s has no place for the summary", docsFile)
+	}
+	var b strings.Builder
+	b.WriteString("| release | stopped at | by | runs in the end | status and log say |\n|---|---|---|---|---|\n")
+	for column, sc := range scenarios() {
+		reached := 0
+		for _, row := range strings.Split(strings.TrimSpace(string(table)), "\n")[2:] {
+			switch cell := strings.TrimSpace(strings.Split(row, "|")[column+2]); cell {
+			case "–":
+			case sc.final:
+				reached++
+			default:
+				t.Errorf("%s: %q is not what should run", sc.name, cell)
+			}
+		}
+		how, says := "SIGKILL, power cut", sc.says
+		if sc.full {
+			how = "ENOSPC"
+		}
+		switch {
+		case sc.back:
+			says = "gone back: …" + says
+		case says != "":
+			says = "refused: …" + says
+		default:
+			says = "committed"
+		}
+		fmt.Fprintf(&b, "| %s | %d steps | %s | %s | %s |\n", sc.name, reached, how, sc.final, says)
+	}
+	compareFile(t, docsFile, string(docs), before+summaryBegin+b.String()+summaryEnd+after)
 }
 
 // However many writes a disk takes before it is full: a version comes up on the
@@ -286,7 +372,7 @@ func TestDiskFullAfterSomeWrites(t *testing.T) {
 			t.Errorf("after %d writes: not up on a full disk: %+v", n, l)
 		}
 		s.live(t, l, false)
-		s.kept(t, l)
+		s.kept(t, l, 1)
 		if l.status.Version != "1.1.0" || l.status.Trial {
 			t.Errorf("after %d writes: %+v", n, l)
 		}
