@@ -36,10 +36,10 @@ import (
 type Agent struct {
 	config   *config.Config
 	build    Build
-	now      func() time.Time
+	now      func() time.Time // the best known time; durations within the process are by time.Now
 	location *time.Location
 	log      zerolog.Logger
-	started  time.Time
+	started  time.Time   // of the process
 	running  atomic.Bool // inside Run
 
 	network *network.Network
@@ -94,13 +94,14 @@ func Open(ctx context.Context, c *config.Config, o Options) (_ *Agent, err error
 	debug.SetGCPercent(gcPercent)
 	a := &Agent{
 		config: c, base: c, build: o.Build, now: o.Now, log: o.Log, logs: o.Logs, network: wayOut(c, o),
-		started: o.Now(), endings: make(chan Ending, 1), manager: service.NewNotifier(o.Launch.Environ),
+		started: time.Now(), endings: make(chan Ending, 1), manager: service.NewNotifier(o.Launch.Environ),
 	}
 	if a.location, err = location(c, o); err != nil {
 		o.Log.Warn().Err(err).Msg("no time zone; set timezone in the configuration")
 		a.location, err = time.UTC, nil
 	}
 	o.Transport = transport(c, o)
+	a.now = a.bestTime(o.Now)
 	defer func() {
 		if err != nil {
 			a.updates.crash(err)
@@ -395,12 +396,12 @@ func (a *Agent) supervise(ctx context.Context, name string, run func(context.Con
 	const shortest, longest = time.Second, 5 * time.Minute
 	pause := shortest
 	for {
-		began := a.now()
+		began := time.Now()
 		err := run(ctx)
 		if ctx.Err() != nil {
 			return
 		}
-		if a.now().Sub(began) > longest {
+		if time.Since(began) > longest {
 			pause = shortest
 		}
 		a.log.Error().Err(err).Str("part", name).Dur("again_in", pause).Msg("part of the agent failed")

@@ -207,7 +207,7 @@ func TestClockThatWentBack(t *testing.T) {
 	found := false
 	for _, p := range r.Plans {
 		for _, g := range p.Guards {
-			found = found || g.Kind == "clock_not_trusted" && strings.Contains(g.Message, "before a time already seen")
+			found = found || g.Kind == "clock_not_trusted" && strings.Contains(g.Message, "behind the cloud's clock")
 		}
 	}
 	if !found || len(b.shop.Patches()) > 0 {

@@ -12,25 +12,27 @@ import (
 	"ostatok/platform/clock"
 )
 
-// seenKey is the journal's note of the latest time that was trusted.
+// seenKey is the journal's note of the latest time that the cloud vouched for.
 const seenKey = "clock.seen"
 
-// clockWatch judges the clock: by the build, by the time seen before the last
-// restart, by what the cloud says.
+// clockWatch judges the clock of the box: by the build, by the time seen before
+// the last restart, by what the cloud said. What passes since then it measures by
+// the process's own, monotonic time, so a clock that jumps is found out at once
+// and with the cloud away, and one that is set right is believed at once.
 type clockWatch struct {
 	journal *journal.Journal
-	now     func() time.Time
+	box     func() time.Time // the clock in question
 	build   time.Time
+	opened  time.Time // of the process
 
 	mu     sync.Mutex
 	seen   time.Time
-	cloud  error     // what the cloud's last answer said against the clock
 	server time.Time // the cloud's clock at its last answer
-	heard  time.Time // … and ours then
+	heard  time.Time // … and the process's
 }
 
-func openClock(ctx context.Context, j *journal.Journal, now func() time.Time, build time.Time) (*clockWatch, error) {
-	w := &clockWatch{journal: j, now: now, build: build}
+func openClock(ctx context.Context, j *journal.Journal, box func() time.Time, build time.Time) (*clockWatch, error) {
+	w := &clockWatch{journal: j, box: box, build: build, opened: time.Now()}
 	noted, err := j.Meta(ctx, seenKey)
 	if err != nil {
 		return nil, err
@@ -41,34 +43,43 @@ func openClock(ctx context.Context, j *journal.Journal, now func() time.Time, bu
 	return w, nil
 }
 
+// bestTime is what tells the best known time. Whatever is kept with a time, or
+// until one, is kept by it and not by the clock of the box.
+func (a *Agent) bestTime(box func() time.Time) func() time.Time {
+	return func() time.Time {
+		if a.clock == nil { // it rests on the journal, which is not open yet
+			return box()
+		}
+		return a.clock.known().Time()
+	}
+}
+
 // cloudSays is told the Date of every answer of the cloud.
 func (w *clockWatch) cloudSays(server time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.server, w.heard = server, w.now()
-	w.cloud = clock.Compare(w.heard, server)
+	w.server, w.heard = server, time.Now()
 }
 
-// known is what can be said of the time: while the clock is not trusted, the
-// best guess is what the cloud said last, and before that the latest time that
-// was ever trusted.
+// known is what can be said of the time.
 func (w *clockWatch) known() command.Clock {
-	trusted := w.trusted() == nil
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	now := w.now()
-	c := command.Clock{Now: now, Trusted: trusted, Best: later(w.seen, w.build)}
-	if since := now.Sub(w.heard); !w.server.IsZero() && since >= 0 {
-		c.Best = later(c.Best, w.server.Add(since))
-	}
-	return c
+	now := w.box()
+	return command.Clock{Now: now, Trusted: w.judge(now) == nil, Best: w.guess()}
 }
 
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
+// guess is the time without the clock: by what the cloud said last, and before it
+// said anything by the latest time that it ever vouched for.
+func (w *clockWatch) guess() time.Time {
+	if !w.server.IsZero() {
+		return w.server.Add(time.Since(w.heard))
 	}
-	return a
+	best := w.build
+	if w.seen.After(best) {
+		best = w.seen
+	}
+	return best.Add(time.Since(w.opened))
 }
 
 // trusted returns why the clock cannot be right, nil when nothing speaks
@@ -76,19 +87,31 @@ func later(a, b time.Time) time.Time {
 func (w *clockWatch) trusted() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := clock.Trusted(w.now(), w.build, w.seen); err != nil {
-		return err
-	}
-	return w.cloud
+	return w.judge(w.box())
 }
 
-// note remembers the time for after the next restart. It is called now and then:
-// a day is near enough for a board that starts in 1970.
+// judge: what the cloud says outweighs what was seen before, or a time that was
+// noted wrongly would be held against the right one until it comes.
+func (w *clockWatch) judge(now time.Time) error {
+	if w.server.IsZero() {
+		return clock.Trusted(now, w.build, w.seen)
+	}
+	if err := clock.Trusted(now, w.build, time.Time{}); err != nil {
+		return err
+	}
+	return clock.CompareAfter(now, w.server, time.Since(w.heard))
+}
+
+// note remembers the time for after the next restart, once the cloud has told it:
+// a clock that nobody has confirmed would poison the note. It is called now and
+// then: a day is near enough for a board that starts in 1970.
 func (w *clockWatch) note(ctx context.Context) error {
-	if w.trusted() != nil {
+	w.mu.Lock()
+	heard, now := !w.server.IsZero(), w.guess()
+	w.mu.Unlock()
+	if !heard {
 		return nil
 	}
-	now := w.now()
 	if err := w.journal.SetMeta(ctx, seenKey, strconv.FormatInt(now.UnixMilli(), 10)); err != nil {
 		return fmt.Errorf("cannot note the time: %w", err)
 	}

@@ -110,7 +110,7 @@ func (a *Agent) keepTarget(ctx context.Context, name string) error {
 		// What a target holds may change under us; the catalogue is read as often.
 		lookAgain = time.Hour
 	)
-	plan, planned := true, a.now()
+	plan, planned := true, time.Now()
 	for wait := a.config.Evotor.Poll; ; {
 		due := time.NewTimer(wait)
 		select {
@@ -125,8 +125,7 @@ func (a *Agent) keepTarget(ctx context.Context, name string) error {
 			}
 		case <-due.C:
 			// A plan reads the whole catalogue: without news it is not made.
-			age := a.now().Sub(planned)
-			plan = plan || age < 0 || age >= lookAgain
+			plan = plan || time.Since(planned) >= lookAgain
 		}
 		wait = a.config.Evotor.Poll
 		// Before the history is complete every plan would be superseded by the
@@ -143,7 +142,7 @@ func (a *Agent) keepTarget(ctx context.Context, name string) error {
 			a.stateChanged()
 		}
 		if err == nil && plan {
-			plan, planned = false, a.now()
+			plan, planned = false, time.Now()
 			debug.FreeOSMemory() // a plan is as large as the catalogue
 		}
 		if elsewhere(err) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"ostatok/agent/command"
+	"ostatok/agent/ingest"
 	"ostatok/agent/journal"
 	"ostatok/agent/local"
 )
@@ -27,6 +29,25 @@ func (d *Doctor) CheckTargets(ctx context.Context) []local.Check { return d.chec
 // KeepInStep is the running agent without its doors: a socket would hold up a
 // fake clock.
 func (a *Agent) KeepInStep(ctx context.Context) { a.keepInStep(ctx) }
+
+// KnownTime is what is known of the time.
+func (a *Agent) KnownTime() command.Clock { return a.clock.known() }
+
+// LogLevel sets the level of the log for a time, as an operator does.
+func (a *Agent) LogLevel(level, length string) error {
+	_, err := operated{a}.doLogLevel([]byte(`{"level":"` + level + `","for":"` + length + `"}`))
+	return err
+}
+
+// TidyUp is the daily housekeeping.
+func (a *Agent) TidyUp(ctx context.Context) error { return a.tidy(ctx) }
+
+// Hand is a document that comes in over the shop's own network.
+func (a *Agent) Hand(ctx context.Context, d ingest.Document) error {
+	_, err := a.inbox.Accept(ctx, []ingest.Document{d})
+	a.lookAtInbox()
+	return err
+}
 
 // AllEvents are the newest events.
 func (a *Agent) AllEvents(ctx context.Context) ([]journal.Event, error) { return a.events(ctx) }

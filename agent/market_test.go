@@ -30,9 +30,10 @@ type market struct {
 	zelenka *zelenkatest.Server
 	crm     *keycrmtest.CRM
 
-	mu     sync.Mutex
-	behind time.Duration // how far the box's clock is wrong
-	stop   func()        // ends what run began
+	mu        sync.Mutex
+	behind    time.Duration // how far the box's clock is wrong
+	cloudAway bool          // the cloud cannot be reached
+	stop      func()        // ends what run began
 }
 
 // Figures of the shop at the beginning of a market: whole, with a part, and none.
@@ -94,6 +95,12 @@ func (m *market) serve(t *testing.T) http.RoundTripper {
 	p := pipe.New()
 	hosts := map[string]http.Handler{"cloud.test": m.desk, "virtpos.test": m.virtpos, "zelenka.test": m.zelenka, "keycrm.test": m.crm}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.mu.Lock()
+		away := m.cloudAway && r.Host == "cloud.test"
+		m.mu.Unlock()
+		if away {
+			panic(http.ErrAbortHandler)
+		}
 		hosts[r.Host].ServeHTTP(w, r)
 	})}
 	ended := make(chan struct{})

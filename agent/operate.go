@@ -77,7 +77,7 @@ func (o operated) Do(ctx context.Context, c command.Claims, progress func(any)) 
 func (o operated) Interrupted(_ context.Context, c command.Claims) (any, error) {
 	switch c.Cmd {
 	case command.Restart: // here we are
-		return map[string]any{"started": o.started.UTC(), "version": o.build.Version}, nil
+		return map[string]any{"started": o.begun(), "version": o.build.Version}, nil
 	case command.Update:
 		return o.updateInterrupted(c.Args)
 	case command.Rollback:

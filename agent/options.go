@@ -12,7 +12,7 @@ import (
 // Options are what the agent gets from the program around it.
 type Options struct {
 	Build     Build
-	Now       func() time.Time
+	Now       func() time.Time  // the clock of the box, which may be wrong
 	Transport http.RoundTripper // to the cloud and the targets; nil: by Dialer and the configuration
 	Dialer    net.Dialer        // how the box opens connections and asks for names; zero: as the system does
 	Location  *time.Location    // the shop's time zone; nil: that of the configuration or the box
@@ -27,10 +27,6 @@ type Logs struct {
 	Tail     func(lines int) []string // the newest lines; nil: none are kept
 	Keep     func(io.Writer)          // where the log goes besides, from now on; nil: nowhere
 }
-
-// SchemaLevel is the level of both databases: releases of one level open each
-// other's files, so going back within it is safe.
-const SchemaLevel = 0
 
 // Build is the program that runs.
 type Build struct {

@@ -58,7 +58,7 @@ func (o operated) Status(ctx context.Context) (message.Status, error) {
 	status := message.Status{
 		// Lists are never null: who reads them counts.
 		Targets: []message.Target{}, Plans: []message.Plan{}, Problems: []message.Problem{},
-		Uptime: int64(o.now().Sub(s.Started) / time.Second), Devices: s.Counts.Terminals, Products: s.Counts.Products,
+		Uptime: int64(time.Since(o.started) / time.Second), Devices: s.Counts.Terminals, Products: s.Counts.Products,
 		Sync: message.Sync{Phase: s.Phase, Percent: s.Percent, Complete: s.Complete, LastSuccess: s.LastSuccess},
 		Levels: message.Levels{
 			Known: s.Levels.Known, Assumed: s.Levels.Assumed, Unresolved: s.Levels.Unresolved, Unknown: s.Levels.Unknown,

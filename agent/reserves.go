@@ -130,7 +130,20 @@ func (a *Agent) readReserves(ctx context.Context, b *backend, unless time.Durati
 		return err
 	}
 	f.done(began)
+	if before == 0 {
+		// They may all be zero, and so change nothing; but targets waited for them.
+		a.lookAtAvailable()
+	}
 	return nil
+}
+
+// lookAtAvailable has the targets looked at that are told what is available.
+func (a *Agent) lookAtAvailable() {
+	for _, b := range a.backends.list {
+		if b.available() {
+			a.lookAt(b.Name)
+		}
+	}
 }
 
 // readMarked reads what webhooks have named, and what is new in the catalogue.
@@ -266,11 +279,7 @@ func (a *Agent) putReserves(ctx context.Context, b *backend, reserves map[string
 	}
 	if len(changed) > 0 {
 		a.levelsChanged(changed...)
-		for _, each := range a.backends.list {
-			if each.available() {
-				a.lookAt(each.Name)
-			}
-		}
+		a.lookAtAvailable()
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ import (
 func (a *Agent) Status(ctx context.Context) (local.Status, error) {
 	p := a.puller.Status()
 	s := local.Status{
-		Version: a.build.Version, PID: os.Getpid(), Running: a.running.Load(), Started: a.started.UTC(),
+		Version: a.build.Version, PID: os.Getpid(), Running: a.running.Load(), Started: a.begun(),
 		Store: a.config.Store, Phase: string(p.Phase), Percent: p.Percent, Complete: p.Complete,
 		LastSuccess: moment(p.LastSuccess), Problems: problems(p.Problems), Update: a.releaseState().String(),
 	}
@@ -89,6 +89,9 @@ func (a *Agent) fileProblems(ctx context.Context) []local.Problem {
 	}
 	return list
 }
+
+// begun is when this process opened its files, by what is known of the time now.
+func (a *Agent) begun() time.Time { return a.now().Add(-time.Since(a.started)).UTC() }
 
 // Check implements local.Shop.
 func (a *Agent) Check(ctx context.Context) ([]local.Check, error) {

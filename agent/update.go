@@ -83,7 +83,7 @@ func (a *Agent) openUpdates(ctx context.Context, l Launch, transport http.RoundT
 		Root: l.Program, Product: productName, Version: a.build.Version, OS: runtime.GOOS, Arch: runtime.GOARCH,
 		Roots: roots, URL: c.URL, Channel: channel, Data: updateData{a},
 		Checker: update.Exec{Args: []string{"--config", a.config.File}, Env: l.Environ},
-		Client:  &http.Client{Transport: transport}, Time: a.bestTime,
+		Client:  &http.Client{Transport: transport}, Time: a.now,
 		Stable: c.Trial, Deadline: max(leastTrial, 3*c.Trial), Log: a.log,
 	})
 	a.updates = u
@@ -102,14 +102,6 @@ func (u *updates) crash(err error) {
 	if u != nil {
 		_, _ = fmt.Fprintln(u.manager.Log(), err) // a log that never fails
 	}
-}
-
-// bestTime is the best known time; before the journal is open the clock's.
-func (a *Agent) bestTime() time.Time {
-	if a.clock == nil {
-		return a.now()
-	}
-	return a.clock.known().Time()
 }
 
 // toldKey is the journal's note of the failed update that was told of.
@@ -180,10 +172,10 @@ func decided(err error) bool {
 func (a *Agent) keepUpdated(ctx context.Context) error {
 	u := a.updates
 	// Not all boxes of a chain at once, after a power cut in their town.
-	check := a.now().Add(rand.N(spread))
+	check := time.Now().Add(rand.N(spread))
 	for {
-		if u.auto && !a.now().Before(check) {
-			check = a.now().Add(checkEvery)
+		if u.auto && !time.Now().Before(check) {
+			check = time.Now().Add(checkEvery)
 			if _, err := a.obtain(ctx, "", nil); err != nil && ctx.Err() == nil {
 				a.log.Warn().Err(err).Msg("no newer release taken")
 			}

@@ -11,6 +11,10 @@ import (
 	"ostatok/platform/update"
 )
 
+// SchemaLevel is the level of both databases: releases of one level open each
+// other's files, so going back within it is safe.
+const SchemaLevel = 0
+
 // updateData is the shop's data as updates need it.
 type updateData struct{ *Agent }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -132,5 +133,25 @@ func TestRetainWaitsForTheWholeHistory(t *testing.T) {
 	}
 	if r := put(t, m, mirror.Batch{Documents: []mirror.Document{sale(9000, "p1", 10, 1000, 5000)}}); r.New != 1 {
 		t.Fatalf("%+v", r)
+	}
+}
+
+// Under a clock that is years ahead all documents look too old: as many are kept
+// as if the clock showed the time of the newest, and what comes next is taken.
+func TestTidyUnderAClockAhead(t *testing.T) {
+	o := testOptions(t.TempDir())
+	o.Keep = 500 * time.Millisecond
+	m := open(t, o)
+	b := shopOf(t, m, 4000) // closed at 1000 … 4999
+	put(t, m, b)
+	if err := m.Tidy(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := m.Counts(t.Context()); err != nil || c.Documents != 501 {
+		t.Fatalf("%d documents are left, %v", c.Documents, err)
+	}
+	next := mirror.Batch{Documents: []mirror.Document{sale(4000, "p0", 5000, 1000, 400_000)}}
+	if r := put(t, m, next); r.New != 1 || r.Refused != 0 {
+		t.Errorf("the next document: %+v", r)
 	}
 }

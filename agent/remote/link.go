@@ -48,7 +48,7 @@ func (r *Remote) connect(ctx context.Context) {
 		wait := time.Duration(r.o.Random() * float64(bound))
 		r.mu.Lock()
 		if r.link.Connected || r.link.Since.IsZero() {
-			r.link.Since = r.o.Clock().Now
+			r.link.Since = r.o.Clock().Time()
 		}
 		r.link.Connected, r.link.URL, r.link.LastError = false, broker, explain(err)
 		r.scan = true // nothing is collected meanwhile
@@ -128,7 +128,7 @@ func (r *Remote) once(ctx context.Context, text string) error {
 		return nil
 	}
 	r.mu.Lock()
-	r.link = Link{Connected: true, URL: text, Session: c.session, Since: r.o.Clock().Now}
+	r.link = Link{Connected: true, URL: text, Session: c.session, Since: r.o.Clock().Time()}
 	r.mu.Unlock()
 	err = r.serve(ctx, c)
 	if ctx.Err() != nil {
@@ -155,7 +155,7 @@ func (r *Remote) state(c *connection, p message.Phase) message.State {
 	return message.State{State: p, Session: c.session, Version: r.o.Version, At: r.now()}
 }
 
-func (r *Remote) now() time.Time { return r.o.Clock().Now.UTC().Truncate(time.Millisecond) }
+func (r *Remote) now() time.Time { return r.o.Clock().Time().UTC().Truncate(time.Millisecond) }
 
 // subscribe asks for commands and for the shop's own state.
 func (r *Remote) subscribe(ctx context.Context, c *connection) error {

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -407,6 +408,45 @@ func TestOverrideFallsBack(t *testing.T) {
 		time.Sleep(time.Hour)
 		if got := a.shop.overrides(); len(got) != 0 {
 			t.Errorf("an override outlived its time: %+v", got)
+		}
+	})
+}
+
+// An override that was set under a clock a year ahead ends when the clock is set
+// right, and not a year later; under one that is not trusted nothing ends early.
+func TestOverrideOfAClockAhead(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		b := &scripted{}
+		o := options("tcp://one")
+		o.Dial, o.Random = b.dial, func() float64 { return 0.5 }
+		var hands clock
+		var untrusted atomic.Bool
+		o.Clock = func() command.Clock {
+			c := hands.read()
+			c.Trusted, c.Best = !untrusted.Load(), c.Now
+			return c
+		}
+		a := start(t, dir, newShop(1), o)
+		defer func() { a.stop(); time.Sleep(2 * time.Hour) }() // what the broker still sleeps
+		time.Sleep(time.Minute)
+		const ahead = 365 * 24 * time.Hour
+		hands.ahead.Store(int64(ahead))
+		b.give(t, order(t, manager, "set", command.SetConfig, func(c *command.Claims) {
+			c.Args = json.RawMessage(`{"values":{"evotor.poll":"20s"},"for":"48h"}`)
+			c.IssuedAt, c.ExpiresAt = c.IssuedAt.Add(ahead), c.ExpiresAt.Add(ahead)
+		}))
+		time.Sleep(time.Minute)
+		hands.ahead.Store(0)
+		untrusted.Store(true)
+		time.Sleep(5 * time.Minute)
+		if got := a.shop.overrides(); len(got) != 1 {
+			t.Fatalf("while nobody knows the time: %+v", got)
+		}
+		untrusted.Store(false)
+		time.Sleep(5 * time.Minute)
+		if got := a.shop.overrides(); len(got) != 0 {
+			t.Errorf("still in force: %+v", got)
 		}
 	})
 }

@@ -42,11 +42,18 @@ func Trusted(now, build, seen time.Time) error {
 	return nil
 }
 
+// crystal is the share of a time span by which a cheap board may mismeasure it.
+const crystal = 500
+
 // Compare returns *UntrustedError when now is far from what a server said at the
 // same moment.
-func Compare(now, server time.Time) error {
-	d := now.Sub(server)
-	if d.Abs() <= far {
+func Compare(now, server time.Time) error { return CompareAfter(now, server, 0) }
+
+// CompareAfter is Compare with what a server said some time ago, as measured by
+// this process and not by the clock in question.
+func CompareAfter(now, server time.Time, elapsed time.Duration) error {
+	d := now.Sub(server.Add(elapsed))
+	if d.Abs() <= far+elapsed/crystal {
 		return nil
 	}
 	word := "ahead of"

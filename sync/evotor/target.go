@@ -132,7 +132,7 @@ func (s *shop) Write(ctx context.Context, rows []target.Row) ([]target.Outcome, 
 func (s *shop) pace(ctx context.Context) error {
 	now := s.client.opts.Now()
 	if wait := s.client.opts.WritePace - now.Sub(s.wrote); !s.wrote.IsZero() && wait > 0 {
-		timer := time.NewTimer(wait)
+		timer := time.NewTimer(min(wait, s.client.opts.WritePace)) // the clock may have been set back
 		defer timer.Stop()
 		select {
 		case <-ctx.Done():
