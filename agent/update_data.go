@@ -8,12 +8,12 @@ import (
 	"ostatok/agent/config"
 	"ostatok/agent/journal"
 	"ostatok/agent/mirror"
+	"ostatok/agent/sqlite"
 	"ostatok/platform/update"
 )
 
-// SchemaLevel is the level of both databases: releases of one level open each
-// other's files, so going back within it is safe.
-const SchemaLevel = 0
+// SchemaLevel is the level of both databases, for updates and for people.
+const SchemaLevel = sqlite.Level
 
 // updateData is the shop's data as updates need it.
 type updateData struct{ *Agent }

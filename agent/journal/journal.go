@@ -53,7 +53,7 @@ func Open(ctx context.Context, o Options) (*Journal, *Notice, error) {
 		return nil, nil, fmt.Errorf("cannot read the journal's migrations: %w", err)
 	}
 	options := sqlite.Options{
-		File: filepath.Join(o.Dir, FileName), ID: applicationID, Migrations: sub,
+		File: filepath.Join(o.Dir, FileName), ID: applicationID, Migrations: sub, Level: sqlite.Level,
 		Full: true, CacheKiB: 512, Log: o.Log,
 	}
 	var notice *Notice

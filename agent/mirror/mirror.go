@@ -112,7 +112,7 @@ func open(ctx context.Context, o Options) (_ *Mirror, _ *Notice, err error) {
 		return nil, nil, fmt.Errorf("cannot read the migrations: %w", err)
 	}
 	db, err := sqlite.Open(ctx, sqlite.Options{
-		File: filepath.Join(o.Dir, fileName), ID: applicationID, Migrations: migrations, Log: o.Log,
+		File: filepath.Join(o.Dir, fileName), ID: applicationID, Migrations: migrations, Level: sqlite.Level, Log: o.Log,
 	})
 	if err != nil {
 		return nil, nil, err

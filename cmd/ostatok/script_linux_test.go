@@ -65,9 +65,34 @@ func runAt() int {
 		}
 		now = func() time.Time { t := time.Now(); return time.Unix(t.Unix()+seconds, int64(t.Nanosecond())) }
 	}
-	build := agent.Build{Version: "1.2.3", Commit: "abcdef", Time: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}
+	build := agent.Build{Version: marked(), Commit: "abcdef", Time: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}
 	a := &app{out: os.Stdout, err: os.Stderr, environ: environ, now: now, build: build, dialer: testDialer(names, noRoute)}
 	return a.main(ctx, os.Args[1:])
+}
+
+// marker precedes a version at the end of this program's file: the same program
+// with another one is another release.
+const marker = "\n#version "
+
+// marked is the version at the end of this program's file.
+func marked() string {
+	file, err := os.Open("/proc/self/exe")
+	if err != nil {
+		panic(err)
+	}
+	defer file.Close()
+	end := make([]byte, 64)
+	info, err := file.Stat()
+	if err == nil {
+		_, err = file.ReadAt(end, info.Size()-int64(len(end)))
+	}
+	if err != nil {
+		panic(err)
+	}
+	if _, version, ok := strings.Cut(string(end), marker); ok {
+		return version
+	}
+	return "1.2.3"
 }
 
 // Each script is a story: a shop, a cloud, and what somebody does at the box.
