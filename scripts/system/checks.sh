@@ -24,6 +24,9 @@ await() {
 another() { [ "$(property MainPID)" != "$1" ] && [ "$(property MainPID)" != 0 ] && is ActiveState active; }
 slow=1
 [ "$foreign" = no ] || slow=6
+# What does not depend on the machine is looked at on ours alone: under qemu each
+# command inside takes a second.
+native() { [ "$foreign" = no ] && check "$@" || true; }
 
 files() { # what is in the root, but for what a running system writes by itself
   (cd "$root" && find . -xdev \( -path ./proc -o -path ./sys -o -path ./run -o -path ./tmp -o -path ./dev -o -path ./var/log -o -path ./var/tmp \
@@ -69,29 +72,29 @@ if [ "$foreign" = no ]; then
   check "the launcher became the packaged version" test \
     "$(inside readlink "/proc/$pid/exe")" = "/var/lib/ostatok/program/versions/$version/ostatok"
 fi
-check "its files are its own" test "$(inside stat -c '%a %U:%G' /var/lib/ostatok)" = "700 ostatok:ostatok"
-check "no file of root in its directory" test -z "$(inside find /var/lib/ostatok -user root)"
+native "its files are its own" test "$(inside stat -c '%a %U:%G' /var/lib/ostatok)" = "700 ostatok:ostatok"
+native "no file of root in its directory" test -z "$(inside find /var/lib/ostatok -user root)"
 check "status comes from the service" bash -c "$(declare -f inside); leader=$leader; inside ostatok status | grep 'runs as process $pid'"
-check "root leaves nothing of its own behind" bash -c "$(declare -f inside); leader=$leader; inside systemctl stop ostatok && inside ostatok stock && [ -z \"\$(inside find /var/lib/ostatok -user root)\" ] && inside systemctl start ostatok"
+native "root leaves nothing of its own behind" bash -c "$(declare -f inside); leader=$leader; inside systemctl stop ostatok && inside ostatok stock && [ -z \"\$(inside find /var/lib/ostatok -user root)\" ] && inside systemctl start ostatok"
 
 inside systemd-analyze security --no-pager ostatok.service >"$work/security" 2>&1 || true
 echo "  info  $(tail -n 1 "$work/security")"
 score=$(sed -n 's/.*: \([0-9.]*\) .*/\1/p' "$work/security" | tail -n 1)
 check "exposure at most 2.5" awk "BEGIN {exit !(${score:-9} <= 2.5)}"
 
+# For the hung process below its patience is shortened, not its cause. The restart
+# after SIGKILL begins with it.
+mkdir -p "$root/etc/systemd/system/ostatok.service.d"
+printf '[Service]\nWatchdogSec=%ds\nTimeoutAbortSec=2s\n' $((4 * slow)) >"$root/etc/systemd/system/ostatok.service.d/test.conf"
+inside systemctl daemon-reload
 pid=$(property MainPID) restarts=$(property NRestarts)
 inside sh -c "kill -KILL $pid"
 check "started again after SIGKILL" await $((60 * slow)) another "$pid"
 check "and counted" test "$(property NRestarts)" = $((restarts + 1))
 
-# A hung process: its patience is shortened, not its cause.
-mkdir -p "$root/etc/systemd/system/ostatok.service.d"
-printf '[Service]\nWatchdogSec=%ds\nTimeoutAbortSec=2s\n' $((4 * slow)) >"$root/etc/systemd/system/ostatok.service.d/test.conf"
-inside systemctl daemon-reload
-inside systemctl restart ostatok.service
 pid=$(property MainPID)
-sleep $((10 * slow))
-check "signs of life keep it alive" is MainPID "$pid"
+sleep $((6 * slow))
+check "signs of life keep it alive for longer than its patience" is MainPID "$pid"
 inside sh -c "kill -STOP $pid"
 check "ended and started again when it hangs (SIGSTOP)" await $((90 * slow)) another "$pid"
 check "by the watchdog" inside sh -c 'journalctl -u ostatok --no-pager -o cat | grep -q "Watchdog timeout"'
@@ -107,14 +110,16 @@ inside ostatok start
 halt
 check "boots again" boot
 check "active after the boot" await $((60 * slow)) is ActiveState active
-# Without its directory systemd would not even try; without the secret the agent
-# says so, ends, and is started until it is there.
-rm -rf "$root/etc/ostatok/secrets" "$root$secret"
-inside systemctl restart ostatok 2>/dev/null || true
-check "the directory of secrets is made again" test "$(inside stat -c %a /etc/ostatok/secrets)" = 700
-check "install gives it back to root" bash -c "$(declare -f inside); leader=$leader; inside ostatok install --force --no-start; [ \"\$(inside stat -c %U /etc/ostatok/secrets)\" = root ]"
-give
-check "comes back with the secret" await $((60 * slow)) is ActiveState active
+if [ "$foreign" = no ]; then
+  # Without its directory systemd would not even try; without the secret the agent
+  # says so, ends, and is started until it is there.
+  rm -rf "$root/etc/ostatok/secrets" "$root$secret"
+  inside systemctl restart ostatok 2>/dev/null || true
+  check "the directory of secrets is made again" test "$(inside stat -c %a /etc/ostatok/secrets)" = 700
+  check "install gives it back to root" bash -c "$(declare -f inside); leader=$leader; inside ostatok install --force --no-start; [ \"\$(inside stat -c %U /etc/ostatok/secrets)\" = root ]"
+  give
+  check "comes back with the secret" await $((60 * slow)) is ActiveState active
+fi
 
 check "dpkg removes the package" inside dpkg -r ostatok
 check "no process is left" inside sh -c '! stat -c %U /proc/[0-9]* | grep -q "^ostatok"'
