@@ -74,17 +74,20 @@ func TestClocks(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("| the clock | is judged | best known time by | full runs meanwhile | polls an hour, meanwhile and after | all four right after | full runs next night |\n")
 	b.WriteString("|---|---|---|---|---|---|---|\n")
+	all := true
 	for i, f := range clockFaults() {
 		if testing.Short() && i%4 != 0 {
+			all = false
 			continue
 		}
 		row := ""
 		t.Run(f.name, func(t *testing.T) {
 			play(t, fiveMinutely, func(t *testing.T, m *market) { row = f.play(t, m) })
 		})
+		all = all && row != "" // -run may leave some out
 		b.WriteString(row)
 	}
-	if t.Failed() || testing.Short() {
+	if t.Failed() || !all {
 		return
 	}
 	const name, begin, end = "../docs/TESTING.md", "<!-- by TestClocks -->\n", "<!-- end of clocks -->\n"
