@@ -42,16 +42,15 @@ if [ ! -e "$base.complete" ]; then
   rm -rf "$base"
   began=$SECONDS
   echo "test-system $arch: making a root in $base"
-  # In memory: dpkg syncs each of its thousands of files.
+  # In memory, because dpkg syncs each of its thousands of files; in a namespace,
+  # so that the memory is given back however this ends.
   fresh=$(mktemp -d "$cache/making.XXXXXX")
-  mount -t tmpfs -o size=2g,mode=755 none "$fresh" 2>/dev/null || echo "test-system $arch: without a tmpfs, which takes longer"
   made=yes
-  debootstrap --arch="$arch" --variant=minbase --include=systemd,systemd-sysv,dbus "$suite" "$fresh/root" >"$base.log" 2>&1 || made=no
-  if [ $made = yes ]; then
-    rm -rf "$fresh"/root/var/cache/apt/archives/*.deb "$fresh"/root/var/lib/apt/lists/*
-    cp -a "$fresh/root" "$base"
-  fi
-  umount "$fresh" 2>/dev/null || true
+  unshare --mount bash -c '
+    mount -t tmpfs -o size=2g,mode=755 none "$1" || echo "no tmpfs: this takes longer"
+    debootstrap --arch="$2" --variant=minbase --include=systemd,systemd-sysv,dbus "$3" "$1/root" || exit 1
+    rm -rf "$1"/root/var/cache/apt/archives/*.deb "$1"/root/var/lib/apt/lists/*
+    cp -a "$1/root" "$4"' - "$fresh" "$arch" "$suite" "$base" >"$base.log" 2>&1 || made=no
   rm -rf "$fresh"
   [ $made = yes ] || skip "debootstrap failed: $(tail -n 1 "$base.log")"
   touch "$base.complete"
