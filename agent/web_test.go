@@ -332,7 +332,7 @@ func TestAddressTaken(t *testing.T) {
 		resp, err := v.client.Get(v.url + "/healthz")
 		return err == nil && resp.Body.Close() == nil && resp.StatusCode == http.StatusOK
 	})
-	v.has("/events?lang=en", "The page cannot be opened from this box", "Over: ")
+	v.has("/events?lang=en", "The page cannot be opened from this box", "The page can be opened again.")
 }
 
 func TestAccessFile(t *testing.T) {

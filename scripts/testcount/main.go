@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -53,6 +54,7 @@ func count(in *bufio.Reader, out *os.File) (passed, failed, skipped int, err err
 				fmt.Fprintf(out, "%-5s %s %.1fs\n", e.Action, e.Package, e.Elapsed)
 				if e.Action == "fail" && !broken[e.Package] {
 					failed++
+					unended(out, e.Package, output) // the test that took the whole process with it
 					show(out, output[key])
 				}
 				continue
@@ -76,6 +78,16 @@ func count(in *bufio.Reader, out *os.File) (passed, failed, skipped int, err err
 		}
 	}
 	return passed, failed, skipped, nil
+}
+
+// unended shows what tests of a package had said that never came to an end.
+func unended(out *os.File, pkg string, output map[string][]string) {
+	for _, key := range slices.Sorted(maps.Keys(output)) {
+		if of, test, _ := strings.Cut(key, " "); of == pkg && test != "" {
+			fmt.Fprintf(out, "UNENDED %s\n", key)
+			show(out, output[key])
+		}
+	}
 }
 
 func show(out *os.File, lines []string) {

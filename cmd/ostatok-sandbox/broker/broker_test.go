@@ -27,9 +27,11 @@ func options(url, id string) *mqtt.ClientOptions {
 	return mqtt.NewClientOptions().AddBroker(url).SetClientID(id).SetAutoReconnect(false).SetConnectTimeout(10 * time.Second)
 }
 
+// connect tries until it is let in, as clients do: a cluster that has lost a node
+// turns sessions away until it has chosen another leader.
 func connect(t *testing.T, o *mqtt.ClientOptions) mqtt.Client {
 	t.Helper()
-	c := mqtt.NewClient(o)
+	c := mqtt.NewClient(o.SetConnectRetry(true).SetConnectRetryInterval(300 * time.Millisecond))
 	settle(t, c.Connect())
 	t.Cleanup(func() { c.Disconnect(100) })
 	return c
