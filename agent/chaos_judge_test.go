@@ -34,7 +34,7 @@ func (w *world) foreign(do func()) {
 
 // note keeps what is true now. What the cloud can tell changes with its documents.
 func (w *world) note(always bool) {
-	now := w.now()
+	now := w.now().Truncate(time.Millisecond) // as the shop dates what is written to it
 	if !w.closed {
 		w.shop.Run(now)
 	}
