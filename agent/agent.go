@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 
 	"ostatok/agent/config"
@@ -41,6 +42,7 @@ type Agent struct {
 	log      zerolog.Logger
 	started  time.Time   // of the process
 	running  atomic.Bool // inside Run
+	opening  string      // see local.Status
 
 	network *network.Network
 	lock    *lock.Lock
@@ -94,7 +96,7 @@ func Open(ctx context.Context, c *config.Config, o Options) (_ *Agent, err error
 	debug.SetGCPercent(gcPercent)
 	a := &Agent{
 		config: c, base: c, build: o.Build, now: o.Now, log: o.Log, logs: o.Logs, network: wayOut(c, o),
-		started: time.Now(), endings: make(chan Ending, 1), manager: service.NewNotifier(o.Launch.Environ),
+		started: time.Now(), opening: uuid.NewString(), endings: make(chan Ending, 1), manager: service.NewNotifier(o.Launch.Environ),
 	}
 	if a.location, err = location(c, o); err != nil {
 		o.Log.Warn().Err(err).Msg("no time zone; set timezone in the configuration")

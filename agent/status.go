@@ -20,7 +20,7 @@ import (
 func (a *Agent) Status(ctx context.Context) (local.Status, error) {
 	p := a.puller.Status()
 	s := local.Status{
-		Version: a.build.Version, PID: os.Getpid(), Running: a.running.Load(), Started: a.begun(),
+		Version: a.build.Version, PID: os.Getpid(), Running: a.running.Load(), Started: a.begun(), Opening: a.opening,
 		Store: a.config.Store, Phase: string(p.Phase), Percent: p.Percent, Complete: p.Complete,
 		LastSuccess: moment(p.LastSuccess), Problems: problems(p.Problems), Update: a.releaseState().String(),
 	}

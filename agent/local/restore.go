@@ -35,9 +35,9 @@ func (c *Client) Restore(ctx context.Context, r io.Reader) (Restored, error) {
 	return result, err
 }
 
-// AwaitNext waits for the agent that follows the one that started at a time, and
-// tells whether it came. The clock may have been set back in between.
-func AwaitNext(ctx context.Context, dir string, started time.Time) bool {
+// AwaitNext waits for the agent that follows the one of an opening (Status), and
+// tells whether it came.
+func AwaitNext(ctx context.Context, dir, opening string) bool {
 	ctx, cancel := context.WithTimeout(ctx, reopening)
 	defer cancel()
 	const step = 200 * time.Millisecond
@@ -45,7 +45,7 @@ func AwaitNext(ctx context.Context, dir string, started time.Time) bool {
 		if c, err := Dial(ctx, dir); err == nil {
 			s, err := c.Status(ctx)
 			_ = c.Close() // only read
-			if err == nil && !s.Started.Equal(started) {
+			if err == nil && s.Opening != opening {
 				return true
 			}
 		}

@@ -186,7 +186,8 @@ type Status struct {
 	Version     string     `json:"version"`
 	PID         int        `json:"pid"`
 	Running     bool       `json:"running"` // `ostatok run`, not a single command
-	Started     time.Time  `json:"started"`
+	Started     time.Time  `json:"started"` // by what is known of the time now
+	Opening     string     `json:"opening"` // another one whenever the files are opened anew
 	Store       string     `json:"store"`
 	Phase       string     `json:"phase"`
 	Percent     float64    `json:"percent"`

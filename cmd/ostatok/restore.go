@@ -66,7 +66,7 @@ func (a *app) restoreInto(ctx context.Context, dir string, backup io.Reader) (at
 	if err != nil {
 		return at, err
 	}
-	if !local.AwaitNext(ctx, dir, before.Started) {
+	if !local.AwaitNext(ctx, dir, before.Opening) {
 		return at, errors.New("the backup is verified and will be in force when the agent is started anew, which has not happened yet: " +
 			"look at `ostatok status`, and at the log of the service")
 	}
