@@ -49,7 +49,21 @@ func (b *scripted) dial(context.Context, *url.URL) (net.Conn, error) {
 	here, there := net.Pipe()
 	b.conn = there
 	go b.serve(there)
-	return here, nil
+	return &queued{here, make(chan struct{}, 1)}, nil
+}
+
+// queued lets writers wait for each other at a channel. net.Pipe has them wait at
+// a mutex, at which the fake clock stands still: while one waits for a broker that
+// is slow, the other would wait for ever.
+type queued struct {
+	net.Conn
+	turn chan struct{}
+}
+
+func (q *queued) Write(p []byte) (int, error) {
+	q.turn <- struct{}{}
+	defer func() { <-q.turn }()
+	return q.Conn.Write(p)
 }
 
 func (b *scripted) serve(c net.Conn) {
@@ -175,11 +189,11 @@ func (b *scripted) ready(t *testing.T) bool {
 	return s.State == message.Ready
 }
 
-// inBubble runs a test on the fake clock with an agent on a scripted broker.
-func inBubble(t *testing.T, products int, test func(t *testing.T, b *scripted, a *agent)) {
+// inBubble runs a test on the fake clock with an agent on a scripted broker, as
+// which it begins.
+func inBubble(t *testing.T, b *scripted, products int, test func(t *testing.T, b *scripted, a *agent)) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		b := &scripted{}
 		o := options("tcp://one", "tcp://two")
 		o.Dial, o.Random = b.dial, func() float64 { return 0.5 }
 		a := start(t, dir, newShop(products), o)
@@ -200,8 +214,7 @@ func addEvents(t *testing.T, a *agent, from, to int, severity string) {
 }
 
 func TestWeekWithoutBroker(t *testing.T) {
-	inBubble(t, 300, func(t *testing.T, b *scripted, a *agent) {
-		b.set(func() { b.refuse = errors.New("no route") })
+	inBubble(t, &scripted{refuse: errors.New("no route")}, 300, func(t *testing.T, b *scripted, a *agent) {
 		time.Sleep(time.Hour)
 		goroutines := runtime.NumGoroutine()
 		for day := range 7 {
@@ -272,7 +285,7 @@ func TestBadBrokers(t *testing.T) {
 		"flapping":              {func(b *scripted) { b.loseAfter = 30; _ = b.conn.Close() }, func(*scripted) {}, 2 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, 5, func(t *testing.T, b *scripted, a *agent) {
+			inBubble(t, &scripted{}, 5, func(t *testing.T, b *scripted, a *agent) {
 				time.Sleep(time.Minute)
 				if !b.ready(t) {
 					t.Fatal("not ready")
@@ -320,7 +333,7 @@ func TestBadBrokers(t *testing.T) {
 
 // A broker that is gone without a word is found out within about a minute.
 func TestHalfOpenIsFound(t *testing.T) {
-	inBubble(t, 1, func(t *testing.T, b *scripted, a *agent) {
+	inBubble(t, &scripted{}, 1, func(t *testing.T, b *scripted, a *agent) {
 		time.Sleep(10 * time.Minute)
 		b.set(func() { b.mute = true })
 		before := a.Link()
@@ -333,7 +346,7 @@ func TestHalfOpenIsFound(t *testing.T) {
 
 // Beyond the bound events go by severity, and what went is counted.
 func TestEventsAreBounded(t *testing.T) {
-	inBubble(t, 1, func(t *testing.T, b *scripted, a *agent) {
+	inBubble(t, &scripted{}, 1, func(t *testing.T, b *scripted, a *agent) {
 		b.set(func() { b.refuse = errors.New("no route") })
 		large, err := json.Marshal(strings.Repeat("x", journal.KeepEventBytes/100))
 		if err != nil {
@@ -373,7 +386,7 @@ func TestEventsAreBounded(t *testing.T) {
 
 // An override with which the broker is not reached is taken back.
 func TestOverrideFallsBack(t *testing.T) {
-	inBubble(t, 1, func(t *testing.T, b *scripted, a *agent) {
+	inBubble(t, &scripted{}, 1, func(t *testing.T, b *scripted, a *agent) {
 		time.Sleep(time.Minute)
 		a.shop.mu.Lock()
 		a.shop.statusOf = func() error { return nil }
@@ -453,7 +466,7 @@ func TestOverrideOfAClockAhead(t *testing.T) {
 
 // Reading commands do not wait for a long one, and a restart waits for nothing.
 func TestLanes(t *testing.T) {
-	inBubble(t, 1, func(t *testing.T, b *scripted, a *agent) {
+	inBubble(t, &scripted{}, 1, func(t *testing.T, b *scripted, a *agent) {
 		time.Sleep(time.Minute)
 		release := make(chan struct{})
 		a.shop.mu.Lock()
