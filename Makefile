@@ -77,9 +77,11 @@ fleet:
 	go run ./scripts/fleet
 
 # Under the race detector, and as 386, properties are tried on fewer cases, and
-# the longest tables on few rows: the plain run has tried them on all.
+# the longest tables on few rows: the plain run has tried them on all. What plays
+# finished programs is left out under the race detector, which does not see them.
+PROGRAMS = ^Test(Story|Scripts|UpdateStory|UpdateChain|UpdateToTheNextLevel|KillTable|Chain|DiskFullAfterSomeWrites)$$
 race:
-	RAPID_CHECKS=20 CGO_ENABLED=1 scripts/test.sh -short -race ./...
+	RAPID_CHECKS=20 CGO_ENABLED=1 scripts/test.sh -short -race -skip '$(PROGRAMS)' ./...
 
 test-386:
 	RAPID_CHECKS=30 GOARCH=386 scripts/test.sh -short ./...

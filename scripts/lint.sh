@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.."
 unformatted=$(gofmt -l agent cmd sync platform scripts)
 [ -z "$unformatted" ] || { echo "not formatted: $unformatted" >&2; exit 1; }
 go vet ./...
+(cd scripts/faults && go vet ./...)
 go tool -modfile=scripts/tools/go.mod staticcheck ./...
 long=$(git ls-files '*.go' | grep -vE '_test\.go$|/testdata/' | xargs wc -l | awk '$1>500 && $2!="total"')
 [ -z "$long" ] || { echo "files over 500 lines: $long" >&2; exit 1; }
