@@ -56,7 +56,10 @@ func Open(ctx context.Context, o Options) (*Journal, *Notice, error) {
 		File: filepath.Join(o.Dir, FileName), ID: applicationID, Migrations: sub, Level: sqlite.Level,
 		Full: true, CacheKiB: 512, Log: o.Log,
 	}
-	var notice *Notice
+	notice, err := resume(options, o.Now())
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot open the journal: %w", err)
+	}
 	db, err := sqlite.Open(ctx, options)
 	if corrupt := (*sqlite.CorruptError)(nil); errors.As(err, &corrupt) {
 		db, notice, err = salvage(ctx, options, o.Now(), corrupt)

@@ -1,9 +1,9 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -16,7 +16,7 @@ import (
 type Notice struct {
 	Moved  string           // the old file
 	Detail string           // what was found
-	Saved  map[string]int64 // rows saved of each table
+	Saved  map[string]int64 // rows saved of each table; nil: nobody counted them
 }
 
 // String is the notice for people.
@@ -29,6 +29,9 @@ func (n *Notice) String() string {
 	}
 	sort.Strings(parts)
 	saved := "nothing could be read from it"
+	if n.Saved == nil {
+		saved = "what could be read from it was saved"
+	}
 	if len(parts) > 0 {
 		saved = "saved from it: " + strings.Join(parts, ", ")
 	}
@@ -44,21 +47,21 @@ func (n *Notice) event() Event {
 	return Event{Kind: "journal_salvaged", Severity: Error, Message: n.String(), Data: data}
 }
 
-// salvage sets the damaged file aside and saves what it can into a new one.
+// salvage saves what it can of the damaged file into a new one, and opens that.
 func salvage(ctx context.Context, o sqlite.Options, now time.Time, corrupt *sqlite.CorruptError) (*sqlite.DB, *Notice, error) {
-	moved, err := sqlite.SetAside(o.File, now)
+	moved, saved, err := sqlite.Rescue(ctx, o, now)
 	if err != nil {
 		return nil, nil, err
 	}
 	db, err := sqlite.Open(ctx, o)
-	if err != nil {
-		return nil, nil, err
+	return db, &Notice{Moved: moved, Detail: corrupt.Detail, Saved: saved}, err
+}
+
+// resume ends a salvage that a power cut has ended before its last step.
+func resume(o sqlite.Options, now time.Time) (*Notice, error) {
+	moved, done, err := sqlite.FinishRescue(o.File, now)
+	if err != nil || !done {
+		return nil, err
 	}
-	saved, err := sqlite.Salvage(ctx, moved, db)
-	if err != nil {
-		// Not closed silently: the caller must not go on without the outbox
-		// when there may be one that a second attempt can read.
-		return nil, nil, fmt.Errorf("cannot save what %s holds: %w", moved, errors.Join(err, db.Close()))
-	}
-	return db, &Notice{Moved: moved, Detail: corrupt.Detail, Saved: saved}, nil
+	return &Notice{Moved: cmp.Or(moved, o.File+".corrupt-…"), Detail: "found at a start that was cut off"}, nil
 }

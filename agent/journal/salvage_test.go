@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,6 +77,74 @@ func TestDamagedJournalIsSalvaged(t *testing.T) {
 	}
 	if _, notice := open(t, dir); notice != nil {
 		t.Errorf("again: %v", notice)
+	}
+}
+
+// A power cut in the middle of a salvage must not leave an empty journal behind.
+func TestSalvageThatIsCutOff(t *testing.T) {
+	for name, left := range map[string]struct {
+		damaged, saved, saving bool
+	}{
+		"while it saves":                  {damaged: true, saving: true},
+		"before the damaged one is moved": {damaged: true, saved: true},
+		"before the new one is in place":  {saved: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			j, _ := open(t, dir)
+			figures := make(map[string]stock.Quantity)
+			for n := range 300 {
+				figures[fmt.Sprintf("product-%04d", n)] = 1000
+			}
+			approve(t, j, save(t, j, plan("site", figures)))
+			if err := j.SetMeta(t.Context(), "form", "raw"); err != nil {
+				t.Fatal(err)
+			}
+			if err := j.Close(); err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(dir, journal.FileName)
+			whole, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			damaged := slices.Clone(whole)
+			for page := 0; page < len(damaged); page += 4096 {
+				if strings.Count(string(damaged[page:page+4096]), "product-") > 20 { // what is looked for afterwards is elsewhere
+					copy(damaged[page:], "not a page of a database")
+				}
+			}
+			for suffix, content := range map[string][]byte{"": damaged, ".saved": whole, ".saving": whole[:5000]} {
+				if there := map[string]bool{"": left.damaged, ".saved": left.saved, ".saving": left.saving}[suffix]; !there {
+					if err := os.RemoveAll(file + suffix); err != nil {
+						t.Fatal(err)
+					}
+				} else if err := os.WriteFile(file+suffix, content, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			j, notice := open(t, dir)
+			if notice == nil || left.saved == (notice.Saved != nil) {
+				t.Fatalf("%+v", notice)
+			}
+			if value, err := j.Meta(t.Context(), "form"); err != nil || value != "raw" {
+				t.Errorf("what was noted: %q, %v", value, err)
+			}
+			if list, err := j.Events(t.Context(), 0, 100); err != nil || len(list) != 1 || list[0].Kind != "journal_salvaged" {
+				t.Errorf("events %+v, %v", list, err)
+			}
+			if err := j.Close(); err != nil {
+				t.Fatal(err)
+			}
+			aside, _ := filepath.Glob(file + ".corrupt-*")
+			rest, _ := filepath.Glob(file + ".sav*")
+			if len(aside) > 0 != left.damaged || len(rest) > 0 {
+				t.Errorf("set aside: %v, left over: %v", aside, rest)
+			}
+			if _, notice := open(t, dir); notice != nil {
+				t.Errorf("again: %v", notice)
+			}
+		})
 	}
 }
 
