@@ -196,6 +196,7 @@ func mirrorOptions(c *config.Config, dir string, now func() time.Time, log zerol
 	return mirror.Options{
 		Dir: dir, Store: c.Store, Rules: c.Stock.Options(), Method: c.Stock.Method,
 		Pinned: c.Stock.Pinned(), Keep: c.Mirror.Keep, Now: now, Log: log,
+		Budget: c.Mirror.Budget, Least: max(config.LeastKept, time.Duration(c.Evotor.Horizon)*config.Month),
 	}
 }
 

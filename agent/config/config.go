@@ -80,7 +80,8 @@ type Guard struct {
 
 // Mirror is what is kept in the box.
 type Mirror struct {
-	Keep time.Duration // how long single documents are kept
+	Keep   time.Duration // how long single documents are kept
+	Budget int64         // bytes that its file may have
 }
 
 // The kinds of targets.
@@ -191,7 +192,7 @@ func Default() *Config {
 			OpenTare: true, SubPositions: true,
 		},
 		Guard:  Guard{FallShare: 0.30, FallFloor: 10},
-		Mirror: Mirror{Keep: 400 * day},
+		Mirror: Mirror{Keep: 400 * day, Budget: 1 << 30},
 		Local:  Local{Listen: "127.0.0.1:8480", Ingest: true},
 		Update: Update{Trial: 3 * time.Minute},
 		Log:    Log{Level: "info"},

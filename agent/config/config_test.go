@@ -164,6 +164,12 @@ func TestMistakes(t *testing.T) {
 		{"a LAN address", good + "[local]\nlisten = \"0.0.0.0:8480\"\n", nil, []string{
 			"o.toml:3: local.listen: 0.0.0.0:8480 can be reached by other machines; name an access_file, or listen on 127.0.0.1",
 		}},
+		{"a size", good + "[mirror]\nbudget = \"5MB\"\n", nil, []string{
+			"o.toml:3: mirror.budget: 5MB is out of its limits; write a size from 64MB to 64GB",
+		}},
+		{"no size", good + "[mirror]\nbudget = \"much\"\n", nil, []string{
+			`o.toml:3: mirror.budget: "much" is not a size; write a size from 64MB to 64GB, such as "512MB"`,
+		}},
 		{"retention below the horizon", good + "[evotor]\nhorizon = 24\n", nil, []string{
 			"o.toml: mirror.keep: 400d is shorter than the horizon of 24 months; write at least 744d",
 		}},

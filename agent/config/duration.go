@@ -9,6 +9,14 @@ import (
 
 const day = 24 * time.Hour
 
+const (
+	// Month is a month at its longest.
+	Month = 31 * day
+	// LeastKept is the shortest time that single documents are kept: the daily
+	// re-scan looks back 35 days.
+	LeastKept = 60 * day
+)
+
 // parseDuration reads "90s", "26h", "1h30m" and, since retention is thought of
 // in days, "400d".
 func parseDuration(text string) (time.Duration, error) {

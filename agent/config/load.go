@@ -202,7 +202,7 @@ func (r *reader) crossCheck() {
 		r.warn("evotor.token", "the token is in the configuration file", "move it to a file with mode 0600 and name that in token_file")
 	}
 	r.checkClear("evotor.url", c.Evotor.URL)
-	if months := int64(c.Mirror.Keep / (31 * day)); months < int64(c.Evotor.Horizon) {
+	if months := int64(c.Mirror.Keep / Month); months < int64(c.Evotor.Horizon) {
 		r.mistake("mirror.keep", fmt.Sprintf("%s is shorter than the horizon of %d months", formatDuration(c.Mirror.Keep), c.Evotor.Horizon),
 			fmt.Sprintf("write at least %dd", c.Evotor.Horizon*31))
 	}

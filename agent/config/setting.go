@@ -45,7 +45,9 @@ func (c *Config) settings() []setting {
 		{"guard.fall_floor", whole(&c.Guard.FallFloor, 1, 100)},
 
 		// Less than the horizon would be read again and again.
-		{"mirror.keep", duration(&c.Mirror.Keep, 60*day, 3650*day)},
+		{"mirror.keep", duration(&c.Mirror.Keep, LeastKept, 3650*day)},
+		// A shop of 100 000 documents has a tenth of a gigabyte.
+		{"mirror.budget", size(&c.Mirror.Budget, 64<<20, 64<<30)},
 
 		{"mqtt.urls", list(&c.MQTT.URLs, brokerURL)},
 		{"mqtt.tenant", text(&c.MQTT.Tenant, "the tenant's name", topicLevel)},

@@ -89,6 +89,36 @@ func duration(p *time.Duration, least, most time.Duration) value {
 	}, func() string { return formatDuration(*p) })
 }
 
+// size takes bytes within limits, written in MB or GB of 2²⁰ and 2³⁰.
+func size(p *int64, least, most int64) value {
+	form := fmt.Sprintf("a size from %s to %s", formatSize(least), formatSize(most))
+	return parsed(form, func(s string) *mistake {
+		number, unit := strings.TrimSpace(s), int64(0)
+		for suffix, of := range map[string]int64{"MB": 1 << 20, "GB": 1 << 30} {
+			if rest, ok := strings.CutSuffix(number, suffix); ok {
+				number, unit = strings.TrimSpace(rest), of
+				break
+			}
+		}
+		n, err := strconv.ParseInt(number, 10, 32)
+		if err != nil || unit == 0 {
+			return &mistake{fmt.Sprintf("%q is not a size", s), `write ` + form + `, such as "512MB"`}
+		}
+		if n*unit < least || n*unit > most {
+			return &mistake{s + " is out of its limits", "write " + form}
+		}
+		*p = n * unit
+		return nil
+	}, func() string { return formatSize(*p) })
+}
+
+func formatSize(bytes int64) string {
+	if bytes%(1<<30) == 0 {
+		return fmt.Sprintf("%dGB", bytes>>30)
+	}
+	return fmt.Sprintf("%dMB", bytes>>20)
+}
+
 // secret takes a text that is never shown.
 func secret(p *Secret) value {
 	return parsed("the secret", func(s string) *mistake {

@@ -290,24 +290,28 @@ func (m *Mirror) Edition() int64 { return m.edition.Load() }
 // DB is the file, for backup, check and size.
 func (m *Mirror) DB() *sqlite.DB { return m.db }
 
-// Tidy collapses what is older than Options.Keep and lets SQLite tidy its file.
-// The age is counted from the newest document when that is older than the clock:
-// under a clock that is years ahead all that is known would be collapsed, and
-// what comes afterwards be refused as too late.
+// Tidy collapses what is older than Options.Keep, keeps the file within
+// Options.Budget and lets SQLite tidy it. The age is counted from the newest
+// document when that is older than the clock: under a clock that is years ahead
+// all that is known would be collapsed, and what comes afterwards be refused as
+// too late.
 func (m *Mirror) Tidy(ctx context.Context) error {
+	last, _, err := m.LastClosed(ctx, 0)
+	if err != nil {
+		return err
+	}
+	newest := int64(0)
+	for _, closed := range last {
+		newest = max(newest, closed)
+	}
+	newest = min(m.o.Now().UnixMilli(), newest)
 	if m.o.Keep > 0 {
-		last, _, err := m.LastClosed(ctx, 0)
-		if err != nil {
+		if _, err := m.Retain(ctx, newest-m.o.Keep.Milliseconds()); err != nil {
 			return err
 		}
-		newest := int64(0)
-		for _, closed := range last {
-			newest = max(newest, closed)
-		}
-		before := min(m.o.Now().UnixMilli(), newest) - m.o.Keep.Milliseconds()
-		if _, err := m.Retain(ctx, before); err != nil {
-			return err
-		}
+	}
+	if err := m.shrink(ctx, newest); err != nil {
+		return err
 	}
 	return m.db.Maintain(ctx)
 }

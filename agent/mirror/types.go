@@ -19,9 +19,11 @@ type Options struct {
 	Method stock.Method  // "" is the ledger
 	Pinned map[stock.Type]stock.Reading
 
-	Keep time.Duration // documents older than this are collapsed by Tidy; 0 keeps all
-	Now  func() time.Time
-	Log  zerolog.Logger
+	Keep   time.Duration // documents older than this are collapsed by Tidy; 0 keeps all
+	Budget int64         // bytes that the file may have; Tidy lets go of what it can do without. 0: any
+	Least  time.Duration // … but of no documents younger than this; 0: of none
+	Now    func() time.Time
+	Log    zerolog.Logger
 }
 
 // Notice says that the file was not used as it was found, and why.
