@@ -20,7 +20,7 @@ func (a *app) exportCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "export [FILE]",
 		Short: "Write the present state of all shops as CSV or JSON",
-		Long: `Writes the present state of all shops to FILE, or to stdout: one row for each shop
+		Long: `Writes the present state of all shops to FILE, or to stdout without one or for -: one row for each shop
 as CSV, or one array with each shop's whole status as JSON. Rows of targets are
 added up in the CSV.`,
 		Example: `  ostatokctl export fleet.csv
@@ -28,7 +28,7 @@ added up in the CSV.`,
 		Args: arguments(cobra.MaximumNArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.look(c.Context(), func(f *fleet) error {
-				if len(args) == 0 {
+				if len(args) == 0 || args[0] == "-" {
 					return writeExport(a.out, f.list(), format)
 				}
 				return exportFile(args[0], f.list(), format)

@@ -276,4 +276,7 @@ func TestExport(t *testing.T) {
 	if err != nil || len(rows) != 3 || rows[1][0] != "shop-b" || rows[1][6] != "has not told yet how it is" || rows[2][0] != "shop-a" || rows[2][10] != "1200" || rows[2][15] != "2000" {
 		t.Errorf("%v\n%s", err, text)
 	}
+	if said, says, code := d.run("export", "-"); code != 0 || said != string(text) {
+		t.Errorf("exit %d: %s %s", code, said, says)
+	}
 }
