@@ -43,7 +43,7 @@ func TestOperatorLosesANodeOfTheCluster(t *testing.T) {
 	}
 	work()
 	o.await("a word on the first command", func() bool { return o.results[ids[0]].ID != "" })
-	session := o.status.Session
+	session := o.told().Session
 	if err := cluster.Brokers[0].Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestOperatorLosesANodeOfTheCluster(t *testing.T) {
 	})
 	stop()
 	for i, id := range ids {
-		if r := o.results[id]; (r.Cmd == command.Approve) != (r.Status == message.Failed) {
+		if r := o.result(id); (r.Cmd == command.Approve) != (r.Status == message.Failed) {
 			t.Errorf("command %d: %+v", i, r)
 		}
 	}

@@ -106,6 +106,34 @@ func (o *office) hear(m mqtt.Message) {
 	}
 }
 
+// told is the newest status.
+func (o *office) told() message.Status {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.status
+}
+
+// state is the newest state.
+func (o *office) state() message.State {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.states[len(o.states)-1]
+}
+
+// level is the newest level of a product.
+func (o *office) level(product string) message.Change {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.levels[product]
+}
+
+// result is the newest of a command.
+func (o *office) result(id string) message.Result {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.results[id]
+}
+
 // ended tells whether the outcome of a command is known; mu is held.
 func (o *office) ended(id string) bool {
 	r, heard := o.results[id]
@@ -152,7 +180,7 @@ func (o *office) order(cmd, args string) message.Result {
 	o.t.Helper()
 	id := o.send(cmd, args)
 	o.await("the result of "+cmd, func() bool { return o.ended(id) })
-	return o.results[id]
+	return o.result(id)
 }
 
 // operatedShop is an agent that runs under an operator's eyes, by Serve.
@@ -217,10 +245,10 @@ func operate(t *testing.T, o *office, d *desk, brokers []string, dir string) (st
 
 func TestOperator(t *testing.T) {
 	o := operatedShop(t)
-	if got := o.levels["bread"].Quantity.String(); got != "7" {
+	if got := o.level("bread").Quantity.String(); got != "7" {
 		t.Errorf("told of %s bread", got)
 	}
-	if s := o.status; s.Products != 2 || s.Levels.Known+s.Levels.Assumed != 2 || len(s.Targets) != 1 || s.Config == "" || s.Store != shop1 {
+	if s := o.told(); s.Products != 2 || s.Levels.Known+s.Levels.Assumed != 2 || len(s.Targets) != 1 || s.Config == "" || s.Store != shop1 {
 		t.Errorf("status %+v", s)
 	}
 	for _, test := range []struct {
@@ -282,7 +310,7 @@ func TestOperatorChangesTheConfiguration(t *testing.T) {
 	if s := shown(); s.Value != "1m" || s.Layer != config.FromDefault {
 		t.Errorf("%+v", s)
 	}
-	session := o.status.Session
+	session := o.told().Session
 	if r := o.order(command.SetConfig, `{"values":{"evotor.poll":"1s"},"for":"1h"}`); r.Status != message.Failed {
 		t.Errorf("a poll each second: %+v", r)
 	}
@@ -299,7 +327,7 @@ func TestOperatorChangesTheConfiguration(t *testing.T) {
 	if s := shown(); s.Value != "7s" || s.Layer != config.Operator || s.Until == "" || !strings.HasPrefix(s.By, "office ") {
 		t.Errorf("%+v", s)
 	}
-	session = o.status.Session
+	session = o.told().Session
 	if r := o.order(command.SetConfig, `{"values":{"evotor.poll":null}}`); r.Status != message.Done {
 		t.Fatalf("%+v", r)
 	}
@@ -308,7 +336,7 @@ func TestOperatorChangesTheConfiguration(t *testing.T) {
 		t.Errorf("%s", r.Result)
 	}
 
-	session = o.status.Session
+	session = o.told().Session
 	if r := o.order(command.Restart, ``); r.Status != message.Done {
 		t.Errorf("%+v", r)
 	}

@@ -156,7 +156,7 @@ func TestOperatorUpdates(t *testing.T) {
 	}
 	wait = b.start()
 	o.await("what came of the update", func() bool { return o.ended(id) })
-	if r := o.results[id]; r.Status != message.Done || string(r.Result) != `{"version":"1.1.0","state":"trial"}` {
+	if r := o.result(id); r.Status != message.Done || string(r.Result) != `{"version":"1.1.0","state":"trial"}` {
 		t.Errorf("%+v %s", r, r.Result)
 	}
 	o.await("the version stays", func() bool { return o.status.Version == "1.1.0" && o.status.Release == "" })
@@ -176,7 +176,7 @@ func TestOperatorUpdates(t *testing.T) {
 	if r := o.order(command.Update, `{"version":"1.1.0","now":true}`); r.Error == nil || r.Error.Code != update.CodeBad {
 		t.Errorf("%+v", r)
 	}
-	if got := o.levels["bread"].Quantity.String(); got != "7" {
+	if got := o.level("bread").Quantity.String(); got != "7" {
 		t.Errorf("bread is %s", got)
 	}
 }
@@ -190,7 +190,7 @@ func TestStepOnTrialIsQuiet(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 	wait()
-	session := b.o.states[len(b.o.states)-1].Session
+	session := b.o.state().Session
 	// The same version as a step would have begun its trial.
 	b.config.Update.Trial = 4 * time.Second
 	if err := trial.Change(trial.Disk{}, b.root, func(r *trial.Record) error {
@@ -204,7 +204,7 @@ func TestStepOnTrialIsQuiet(t *testing.T) {
 	if took := time.Since(before); took < b.config.Update.Trial {
 		t.Errorf("it was there after %v, within its trial", took)
 	}
-	if now := b.o.states[len(b.o.states)-1].Session; now <= session {
+	if now := b.o.state().Session; now <= session {
 		t.Errorf("session %d after %d", now, session)
 	}
 	r, err := trial.Read(b.root)
@@ -244,7 +244,7 @@ func TestDataIsPutBack(t *testing.T) {
 	}
 	b.start()
 	b.o.await("the failure is told", func() bool { return b.o.status.Release == "rolled-back 1.1.0: it crashed" })
-	if got := b.o.levels["bread"].Quantity.String(); got != "7" {
+	if got := b.o.level("bread").Quantity.String(); got != "7" {
 		t.Errorf("bread is %s", got)
 	}
 	if _, err := os.Stat(held); !os.IsNotExist(err) {
