@@ -75,6 +75,7 @@ func (m *Mirror) restock(ctx context.Context, tx *sql.Tx, products []int64) erro
 		return err
 	}
 	slices.Sort(products)
+	products = slices.Compact(products)
 	return batches(products, foldChunk, func(some []int64) error {
 		var staged hoard
 		if err := staged.fill(ctx, tx, m, some); err != nil {

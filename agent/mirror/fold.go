@@ -121,6 +121,9 @@ func (m *Mirror) foldProducts(ctx context.Context, tx *sql.Tx, products []int64,
 	if err != nil {
 		return nil, err
 	}
+	if len(jobs) < len(products) { // their marks would stay for ever
+		return nil, m.unknown(len(products) - len(jobs))
+	}
 	f := m.newFolder(ctx, tx)
 	for i := range jobs {
 		if err := f.product(&jobs[i], in[jobs[i].id], nil); err != nil {

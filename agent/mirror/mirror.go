@@ -47,6 +47,7 @@ type Mirror struct {
 	unpacker *zstd.Decoder
 
 	mu        sync.Mutex // one writer at a time; guards the fields below
+	doubtful  bool       // they may hold what a failed transaction left: see write
 	names     names
 	next      int64 // id of the next document
 	counts    []fullCount
@@ -165,6 +166,9 @@ func (m *Mirror) settle(ctx context.Context, tx *sql.Tx) (*Notice, error) {
 	if err := m.load(ctx, tx); err != nil {
 		return nil, err
 	}
+	if err := m.strangers(ctx, tx); err != nil {
+		return nil, err
+	}
 	notice, err := m.verifyStates(ctx, tx)
 	if err != nil || notice != nil {
 		return notice, err
@@ -197,6 +201,24 @@ func (m *Mirror) verifyStates(ctx context.Context, tx *sql.Tx) (*Notice, error) 
 		return nil, err
 	}
 	return &Notice{Message: "the levels were computed by another release and are computed again from the documents"}, nil
+}
+
+// strangers is a *sqlite.CorruptError when products are marked that are not
+// there: their documents were kept and would never count. See write.
+func (m *Mirror) strangers(ctx context.Context, tx *sql.Tx) error {
+	var n int
+	err := tx.QueryRowContext(ctx, "SELECT count(*) FROM stale WHERE product NOT IN (SELECT id FROM product)").Scan(&n)
+	if err != nil {
+		return fmt.Errorf("cannot look for marks of products that are not there: %w", err)
+	}
+	if n > 0 {
+		return m.unknown(n)
+	}
+	return nil
+}
+
+func (m *Mirror) unknown(products int) error {
+	return &sqlite.CorruptError{File: m.db.File(), Detail: fmt.Sprintf("it has documents of %d products that it does not know", products)}
 }
 
 // load reads what is kept in memory; also after a failed transaction, whose
@@ -241,19 +263,34 @@ func (m *Mirror) load(ctx context.Context, q querier) error {
 }
 
 // write runs fn in a transaction, alone. When it fails, memory is brought back
-// to what is on disk.
+// to what is on disk. A card that fails just then leaves memory in doubt: it may
+// name products, devices and documents by keys that were rolled back, and what is
+// written by those counts nowhere. So nothing is written until it could be read.
 func (m *Mirror) write(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.doubtful {
+		if err := m.reload(ctx); err != nil {
+			return err
+		}
+	}
+	before := m.facts.Load()
 	err := m.db.Write(ctx, fn)
 	if err == nil {
 		return nil
 	}
-	clean := context.WithoutCancel(ctx)
-	if loadErr := m.load(clean, m.db.Read()); loadErr != nil {
-		return errors.Join(err, loadErr)
+	m.facts.Store(before) // readers must not go by what was not kept
+	m.doubtful = true
+	return errors.Join(err, m.reload(context.WithoutCancel(ctx)))
+}
+
+// reload brings memory back to what is on disk, and so out of doubt.
+func (m *Mirror) reload(ctx context.Context) error {
+	if err := m.load(ctx, m.db.Read()); err != nil {
+		return fmt.Errorf("cannot read the mirror again after a failed write: %w", err)
 	}
-	return err
+	m.doubtful = false
+	return nil
 }
 
 // bulkCache, KiB, holds the index over the ids of documents of a few years.
