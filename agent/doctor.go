@@ -188,7 +188,7 @@ func (d *Doctor) checkDisk() local.Check {
 	}
 	c := local.Check{Name: "disk", Status: local.OK, Message: fmt.Sprintf("%d MB free of %d", space.Free>>20, space.Total>>20)}
 	if space.Free < little {
-		c.Status, c.Do = local.Warning, "make room: remove old logs and *.corrupt-* files"
+		c.Status, c.Do = local.Warning, "make room: remove old logs, *.corrupt-* and *.replaced-* files"
 	}
 	if space.Free < nothing {
 		c.Status, c.Message = local.Failed, "the card is full: "+c.Message

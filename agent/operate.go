@@ -20,6 +20,7 @@ import (
 	"ostatok/agent/message"
 	"ostatok/agent/remote"
 	"ostatok/agent/stock"
+	"ostatok/platform/disk"
 	"ostatok/sync/pull"
 )
 
@@ -313,7 +314,11 @@ func (o operated) doBackup(ctx context.Context) (any, error) {
 		return nil, err
 	}
 	size, err := file.Seek(0, 1)
-	if err := errors.Join(err, file.CloseAtomicallyReplace()); err != nil {
+	if err == nil {
+		err = file.CloseAtomicallyReplace()
+	}
+	// The names too, the folder's own among them: a power cut would take them.
+	if err := errors.Join(err, disk.SyncDir(dir), disk.SyncDir(o.config.DataDir)); err != nil {
 		return nil, fmt.Errorf("cannot make a backup: %w", err)
 	}
 	old, err := filepath.Glob(filepath.Join(dir, "ostatok-*.tar"))

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,15 +17,6 @@ import (
 	"ostatok/agent/config"
 	"ostatok/agent/journal"
 	"ostatok/agent/local"
-	"ostatok/platform/update/trial"
-)
-
-// A restore is decided by one rename: files are unpacked and verified in
-// restore.partial, which then becomes restore. From there on the next start
-// finishes it, whenever the power was cut.
-const (
-	unpackDir  = "restore.partial"
-	restoreDir = "restore"
 )
 
 // Restore puts the databases of a backup in the place of the present ones,
@@ -39,6 +29,10 @@ func Restore(ctx context.Context, c *config.Config, r io.Reader, now time.Time) 
 		return Manifest{}, err
 	}
 	defer func() { err = errors.Join(err, l.Release()) }()
+	// One that was decided before comes first: it is in this one's way.
+	if _, err := finishRestore(c.DataDir, now); err != nil {
+		return Manifest{}, err
+	}
 	m, err := takeRestore(ctx, c, r)
 	if err != nil {
 		return m, err
@@ -58,6 +52,9 @@ func (a *Agent) Restore(ctx context.Context, r io.Reader) (local.Restored, error
 		return local.Restored{}, &local.Error{Code: local.Refused, Message: "another restore is under way: wait for it to end"}
 	}
 	defer a.restores.Unlock()
+	if exists(filepath.Join(a.config.DataDir, decidedName)) {
+		return local.Restored{}, &local.Error{Code: local.Refused, Message: "another restore is decided: wait until the agent has gone on from it"}
+	}
 	m, err := takeRestore(ctx, a.config, r)
 	if err != nil {
 		return local.Restored{}, err
@@ -66,33 +63,31 @@ func (a *Agent) Restore(ctx context.Context, r io.Reader) (local.Restored, error
 	return local.Restored{At: m.At}, nil
 }
 
-// takeRestore unpacks and verifies a backup and decides that it is restored.
+// takeRestore unpacks and verifies a backup and decides that it is restored. None
+// may be decided already.
 func takeRestore(ctx context.Context, c *config.Config, r io.Reader) (_ Manifest, err error) {
-	unpacked := filepath.Join(c.DataDir, unpackDir)
-	if err := os.RemoveAll(unpacked); err != nil {
-		return Manifest{}, fmt.Errorf("cannot restore: %w", err)
+	if err := dropUnpacked(c.DataDir); err != nil { // of an attempt that was cut off
+		return Manifest{}, fmt.Errorf("cannot restore, nothing was changed: %w", err)
 	}
-	if err := os.Mkdir(unpacked, 0o700); err != nil {
-		return Manifest{}, fmt.Errorf("cannot restore: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(unpacked)) }()
-
-	m, err := unpack(ctx, r, unpacked, c.Store)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, dropUnpacked(c.DataDir))
+		}
+	}()
+	m, err := unpack(ctx, r, c.DataDir, c.Store)
 	if err != nil {
 		return m, fmt.Errorf("cannot restore, nothing was changed: %w", err)
 	}
 	for _, f := range m.Files {
-		if err := inspect(ctx, filepath.Join(unpacked, f.Name)); err != nil {
+		if err := inspect(ctx, unpackedName(c.DataDir, f.Name)); err != nil {
 			return m, fmt.Errorf("cannot restore, nothing was changed: %w; use another backup", err)
 		}
 	}
-	if err := os.Rename(unpacked, filepath.Join(c.DataDir, restoreDir)); err != nil {
-		return m, fmt.Errorf("cannot restore: %w", err)
-	}
-	return m, nil
+	return m, decide(c.DataDir)
 }
 
-// unpack reads the archive into dir and verifies it against its manifest.
+// unpack reads the archive into dir, see unpackedName, and verifies it against
+// its manifest.
 func unpack(ctx context.Context, r io.Reader, dir, store string) (Manifest, error) {
 	in := tar.NewReader(r)
 	m, err := readManifest(in, store)
@@ -107,7 +102,7 @@ func unpack(ctx context.Context, r io.Reader, dir, store string) (Manifest, erro
 		if err != nil || h.Name != want.Name || h.Size != want.Size {
 			return m, fmt.Errorf("the backup is damaged or cut off at %s; use another one", want.Name)
 		}
-		sum, err := unpackFile(in, filepath.Join(dir, want.Name))
+		sum, err := unpackFile(in, unpackedName(dir, want.Name))
 		if err != nil {
 			return m, err
 		}
@@ -156,80 +151,4 @@ func unpackFile(r io.Reader, name string) (sum string, err error) {
 		return "", err
 	}
 	return hex.EncodeToString(hash.Sum(nil)), f.Sync()
-}
-
-// decideRestore decides a restore of the files in from, which stay there and
-// which nobody changes any more. It can be cut off anywhere and called again.
-func decideRestore(dir, from string) error {
-	unpacked, decided := filepath.Join(dir, unpackDir), filepath.Join(dir, restoreDir)
-	if _, err := os.Stat(decided); err == nil {
-		return nil
-	}
-	disk := trial.Disk{}
-	err := errors.Join(disk.RemoveAll(unpacked), disk.Mkdir(unpacked))
-	for _, name := range []string{journal.FileName, mirrorName} {
-		if err == nil {
-			err = copyTo(filepath.Join(from, name), filepath.Join(unpacked, name))
-		}
-	}
-	if err == nil {
-		err = disk.SyncDir(unpacked)
-	}
-	if err == nil {
-		err = disk.Rename(unpacked, decided)
-	}
-	if err == nil {
-		err = disk.SyncDir(dir)
-	}
-	if err != nil {
-		return fmt.Errorf("cannot restore: %w", err)
-	}
-	return nil
-}
-
-func copyTo(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	_, err = unpackFile(in, to)
-	return err
-}
-
-// finishRestore moves the files of a decided restore into place and tells whether
-// there was one. It can be cut off anywhere and called again, until endRestore.
-func finishRestore(dir string, now time.Time) (restored bool, err error) {
-	from := filepath.Join(dir, restoreDir)
-	if _, err := os.Stat(from); errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	for _, name := range []string{journal.FileName, mirrorName} {
-		restored := filepath.Join(from, name)
-		if _, err := os.Stat(restored); errors.Is(err, fs.ErrNotExist) {
-			continue // none is under way, or this file is in place already
-		}
-		// A write-ahead log left beside the restored file would be played into it.
-		if err := setAside(filepath.Join(dir, name), now); err != nil {
-			return false, fmt.Errorf("cannot finish the restore: %w", err)
-		}
-		if err := os.Rename(restored, filepath.Join(dir, name)); err != nil {
-			return false, fmt.Errorf("cannot finish the restore: %w", err)
-		}
-	}
-	return true, nil
-}
-
-// endRestore forgets the restore once the restored journal knows of it.
-func endRestore(dir string) error { return os.RemoveAll(filepath.Join(dir, restoreDir)) }
-
-// setAside keeps the present database under a name with the time.
-func setAside(file string, now time.Time) error {
-	aside := file + ".replaced-" + now.UTC().Format("20060102T150405Z")
-	for _, suffix := range []string{"-shm", "-wal", "-journal", ""} {
-		if err := os.Rename(file+suffix, aside+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
 }

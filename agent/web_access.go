@@ -17,6 +17,7 @@ import (
 
 	"ostatok/agent/ingest"
 	"ostatok/agent/page"
+	"ostatok/platform/disk"
 )
 
 // accessFile is local.access_file: the hash of the access code in one line, the
@@ -148,6 +149,9 @@ func writeSecret(name, text string) error {
 	}
 	if err == nil {
 		err = f.CloseAtomicallyReplace()
+	}
+	if err == nil {
+		err = disk.SyncDir(filepath.Dir(name))
 	}
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", name, err)

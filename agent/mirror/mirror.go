@@ -87,7 +87,11 @@ func Open(ctx context.Context, o Options) (*Mirror, *Notice, error) {
 	if !errors.As(err, &corrupt) && !errors.As(err, &unusable) {
 		return m, notice, err
 	}
-	moved, asideErr := sqlite.SetAside(filepath.Join(o.Dir, fileName), o.Now())
+	why := sqlite.Corrupt
+	if unusable != nil {
+		why = sqlite.Replaced
+	}
+	moved, asideErr := sqlite.SetAside(filepath.Join(o.Dir, fileName), why, o.Now())
 	if asideErr != nil {
 		return nil, nil, errors.Join(err, asideErr)
 	}

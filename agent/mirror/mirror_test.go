@@ -461,7 +461,7 @@ func TestOpenAnew(t *testing.T) {
 		}
 		guide = changed
 	}
-	if aside, _ := filepath.Glob(filepath.Join(dir, "mirror.db.corrupt-*")); len(aside) != 2 {
+	if aside, _ := filepath.Glob(filepath.Join(dir, "mirror.db.replaced-*")); len(aside) != 2 {
 		t.Errorf("set aside: %v", aside)
 	}
 }

@@ -17,10 +17,20 @@ import (
 // when they are moved: what is left after a crash is then still found.
 func suffixes() [4]string { return [4]string{"-shm", "-wal", "-journal", ""} }
 
+// Why says in a file's name why it was set aside.
+type Why string
+
+// The reasons to set a file aside.
+const (
+	Corrupt  Why = "corrupt"  // it is damaged
+	Replaced Why = "replaced" // it is sound, and another one takes its place
+)
+
 // SetAside moves the file and what belongs to it out of the way, under a name
-// with the time (UTC): FILE.corrupt-20261121T203000Z. The file must be closed.
-func SetAside(file string, now time.Time) (moved string, err error) {
-	stamp := file + ".corrupt-" + now.UTC().Format("20060102T150405Z")
+// with the reason and the time (UTC): FILE.corrupt-20261121T203000Z. The file
+// must be closed.
+func SetAside(file string, why Why, now time.Time) (moved string, err error) {
+	stamp := fmt.Sprintf("%s.%s-%s", file, why, now.UTC().Format("20060102T150405Z"))
 	moved = stamp
 	for n := 2; exists(moved); n++ {
 		moved = fmt.Sprintf("%s-%d", stamp, n)

@@ -49,7 +49,7 @@ func FinishRescue(file string, now time.Time) (moved string, done bool, err erro
 		return "", false, nil
 	}
 	if exists(file) {
-		if moved, err = SetAside(file, now); err != nil {
+		if moved, err = SetAside(file, Corrupt, now); err != nil {
 			return "", false, err
 		}
 	}

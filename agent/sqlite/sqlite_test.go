@@ -251,7 +251,7 @@ func TestSetAside(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		moved, err := sqlite.SetAside(file, now)
+		moved, err := sqlite.SetAside(file, sqlite.Corrupt, now)
 		if err != nil || moved != file+want {
 			t.Fatalf("moved to %s, %v", moved, err)
 		}
@@ -387,7 +387,7 @@ func TestSalvage(t *testing.T) {
 	if _, err := sqlite.Open(t.Context(), options(file)); !errors.As(err, &corrupt) {
 		t.Fatalf("got %v, want a CorruptError", err)
 	}
-	moved, err := sqlite.SetAside(file, time.Unix(0, 0))
+	moved, err := sqlite.SetAside(file, sqlite.Corrupt, time.Unix(0, 0))
 	if err != nil {
 		t.Fatal(err)
 	}

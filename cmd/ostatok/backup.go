@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ostatok/agent/local"
+	"ostatok/platform/disk"
 )
 
 func (a *app) backupCommand() *cobra.Command {
@@ -45,5 +46,8 @@ func writeFile(name string, write func(io.Writer) error) (err error) {
 	if err := errors.Join(write(f), f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), name)
+	if err := os.Rename(f.Name(), name); err != nil {
+		return err
+	}
+	return disk.SyncDir(filepath.Dir(name)) // else a power cut takes the name
 }

@@ -1,4 +1,4 @@
-// Package disk tells how much room a directory has.
+// Package disk tells how much room a directory has, and makes names durable.
 package disk
 
 // Space is the room of the file system that holds a directory, in bytes.

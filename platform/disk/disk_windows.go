@@ -18,3 +18,6 @@ func Of(dir string) (Space, error) {
 	}
 	return s, nil
 }
+
+// SyncDir does nothing: NTFS journals names, and has no call for them.
+func SyncDir(string) error { return nil }

@@ -36,7 +36,7 @@ func number(t testing.TB, name string, otherwise int) int {
 // and each time an agent is started on what was durable then.
 func TestPowerCuts(t *testing.T) {
 	card := insert(t, true)
-	c := newCloud(t, func(product string) { card.Mark("wrote " + product) })
+	c := newCloud(t, small, func(product string) { card.Mark("wrote " + product) })
 	b := newBox(t, c, filepath.Join(card.Dir, "data"))
 	b.start()
 	b.synced(c)

@@ -16,10 +16,10 @@ import (
 	"time"
 )
 
-// step is how far apart the calls are at which a session is made to fail: a
-// session has hundreds, and each is a session of some seconds. FAULTS_STEP = 1
-// tries them all.
-const stepDefault = 400
+// stepDefault is how far apart the calls are at which a session is made to fail:
+// a session has hundreds, and each is a session of some seconds. FAULTS_STEP = 1
+// tries them all, FAULTS_FIRST = n begins with the n-th.
+const stepDefault = 200
 
 // kinds of faults at the n-th call; n goes up until a session ends without one.
 var kinds = []struct {
@@ -38,12 +38,22 @@ var kinds = []struct {
 	{"EIO from the n-th read on", []Call{Read}, syscall.EIO, true, 1},
 }
 
+// group is how many sessions are played until one of them meets no fault any
+// more: a few, or all of them would be played beyond the last call.
+func group(step int) int {
+	if step == 1 {
+		return 32
+	}
+	return 8
+}
+
 // healed is how each of them has to end.
 const healed = "in step by itself; nothing acknowledged is lost, nothing counts twice"
 
 func TestErrors(t *testing.T) {
 	needFUSE(t)
 	step := number(t, "FAULTS_STEP", stepDefault)
+	start := number(t, "FAULTS_FIRST", 1)
 	for _, k := range kinds {
 		every := step * k.step
 		if len(k.calls) == 1 {
@@ -53,11 +63,9 @@ func TestErrors(t *testing.T) {
 		tried, ended, ranOut, last, told := 0, 0, false, 0, 0
 		t.Run(k.name, func(t *testing.T) {
 			t.Run("n", func(t *testing.T) {
-				// A few at a time until one of them meets no fault any more.
-				const atOnce = 8
-				for first := 1; !ranOut && !t.Failed(); first += atOnce * every {
+				for first := start; !ranOut && !t.Failed(); first += group(every) * every {
 					t.Run(strconv.Itoa(first), func(t *testing.T) {
-						for i := range atOnce {
+						for i := range group(every) {
 							n := first + i*every
 							t.Run(strconv.Itoa(n), func(t *testing.T) {
 								t.Parallel()
@@ -98,7 +106,7 @@ type met struct{ hits, ends, told int }
 // stays is mended after a while. In the end everything must be right.
 func session(t *testing.T, f Fault) (m met) {
 	card := insert(t, false)
-	c := newCloud(t, nil)
+	c := newCloud(t, tiny, nil)
 	b := newBox(t, c, filepath.Join(card.Dir, "data"))
 	card.Break(&f)
 	b.start()
@@ -233,7 +241,7 @@ func clean(t *testing.T, data string) {
 // files for damaged: a journal that is set aside is gone for it.
 func TestUnreadable(t *testing.T) {
 	needFUSE(t)
-	c := newCloud(t, nil)
+	c := newCloud(t, small, nil)
 	made := filepath.Join(memory(t), "data")
 	b := newBox(t, c, made)
 	b.start()
@@ -254,10 +262,9 @@ func TestUnreadable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var ranOut atomic.Bool
 			t.Run("n", func(t *testing.T) {
-				const atOnce = 8
-				for first := 1; !ranOut.Load() && !t.Failed(); first += atOnce * every {
+				for first := 1; !ranOut.Load() && !t.Failed(); first += group(every) * every {
 					t.Run(strconv.Itoa(first), func(t *testing.T) {
-						for n := first; n < first+atOnce*every; n += every {
+						for n := first; n < first+group(every)*every; n += every {
 							t.Run(strconv.Itoa(n), func(t *testing.T) {
 								t.Parallel()
 								if !unreadable(t, c, made, n, stays) {

@@ -34,7 +34,7 @@ func TestFull(t *testing.T) {
 				t.Skipf("mounting a small file system needs root: %v", err)
 			}
 			t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
-			c := newCloud(t, nil)
+			c := newCloud(t, small, nil)
 			data := filepath.Join(dir, "data")
 			b := newBox(t, c, data)
 			b.start()
@@ -125,7 +125,7 @@ func TestReadOnly(t *testing.T) {
 		t.Skipf("mounting a small file system needs root: %v", err)
 	}
 	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
-	c := newCloud(t, nil)
+	c := newCloud(t, small, nil)
 	data := filepath.Join(dir, "data")
 	b := newBox(t, c, data)
 	b.start()

@@ -87,14 +87,24 @@ type product struct {
 	Patched []json.Number `json:"patched"`
 }
 
-const products, shopDocuments = 40, 6
+const shopDocuments = 6
 
-func newCloud(t testing.TB, wrote func(product string)) *cloud {
+// size is how large a shop is.
+type size struct{ products, documents int }
+
+// A small shop fills a few pages of everything. A tiny one makes a session of as
+// few calls as there can be: where each call is made to fail, their number counts.
+var (
+	small = size{40, 400}
+	tiny  = size{10, 40}
+)
+
+func newCloud(t testing.TB, of size, wrote func(product string)) *cloud {
 	t.Helper()
 	dir := t.TempDir()
 	ready := filepath.Join(dir, "ready.json")
 	command := exec.Command(program(t, "ostatok-sandbox"), "--admin", "--ready", ready, "--speed", "0", "--seed", "7", "--outside", "0",
-		"--products", strconv.Itoa(products), "--documents", "400", "--months", "3", "--terminals", "2", "--full-counts", "1")
+		"--products", strconv.Itoa(of.products), "--documents", strconv.Itoa(of.documents), "--months", "3", "--terminals", "2", "--full-counts", "1")
 	log := &transcript{}
 	command.Stdout, command.Stderr = log, log
 	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -190,7 +200,7 @@ type box struct {
 func newBox(t testing.TB, c *cloud, data string) *box {
 	t.Helper()
 	dir := t.TempDir()
-	b := &box{t: t, dir: dir, config: filepath.Join(dir, "ostatok.toml"), address: freeAddress(t)}
+	b := &box{t: t, dir: dir, config: filepath.Join(dir, "ostatok.toml"), address: ownAddress(t)}
 	text := fmt.Sprintf("store = %q\ndata_dir = %q\n[evotor]\nurl = %q\ntoken_file = %q\npoll = \"5s\"\nwrite = \"auto\"\n[guard]\nfall_floor = 100\n[local]\nlisten = %q\naccess_file = %q\n",
 		c.Store, data, c.URL, filepath.Join(dir, "token"), b.address, filepath.Join(dir, "access"))
 	for name, text := range map[string]string{"ostatok.toml": text, "token": c.Token + "\n", "access": senders + "\n"} {
@@ -207,9 +217,15 @@ func newBox(t testing.TB, c *cloud, data string) *box {
 	return b
 }
 
-func freeAddress(t testing.TB) string {
+var boxes atomic.Int32
+
+// ownAddress is an address that no other box of this run has: a port that was
+// free a moment ago may be another one's by the time that the agent listens, and
+// again whenever it is started anew.
+func ownAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	n := boxes.Add(1)
+	l, err := net.Listen("tcp", fmt.Sprintf("127.1.%d.%d:0", n/250, 1+n%250))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,4 +4,4 @@
 set -uo pipefail
 cd "$(dirname "$0")"
 # Most of a session is waiting: more of them than there are processors.
-go test -json -count=1 -parallel 8 -timeout 60m . "$@" | (cd ../.. && go run ./scripts/testcount)
+go test -json -count=1 -parallel "${FAULTS_PARALLEL:-8}" -timeout "${FAULTS_TIMEOUT:-60m}" . "$@" | (cd ../.. && go run ./scripts/testcount)
