@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"ostatok/agent/sqlite"
 )
 
 // maintain tidies the files once a day, the first time a while after the start:
@@ -28,5 +30,10 @@ func (a *Agent) tidy(ctx context.Context) error {
 		a.log.Warn().Err(err).Msg("old documents kept: clock not trusted")
 	}
 	errs = append(errs, a.journal.Maintain(ctx))
+	// Copies of before a schema step are of use while the release is new.
+	const week = 7 * 24 * time.Hour
+	for _, db := range []*sqlite.DB{a.mirror.DB(), a.journal.DB()} {
+		errs = append(errs, db.DropCopies(a.now().Add(-week)))
+	}
 	return errors.Join(errs...)
 }

@@ -25,9 +25,10 @@ const rowQuery = `SELECT p.text, p.listed, p.type, p.name, p.parent, p.code, p.a
 	LEFT JOIN device d ON d.id = l.device LEFT JOIN document_type t ON t.id = l.type`
 
 // matching finds a text as an id, code, barcode or article, or in a name; ?2 is
-// the text as folded returns it, "" for everything.
-const matching = `(?2 = '' OR p.text = ?1 OR p.code = ?1 OR p.article = ?1
-	OR p.id IN (SELECT product FROM barcode WHERE code = ?1) OR instr(` + foldedName + `, ?2) > 0)`
+// the text as folded returns it, "" for everything. Capitals count nowhere, but
+// for Cyrillic ones in codes and articles, which SQLite does not fold.
+const matching = `(?2 = '' OR p.text = ?1 OR p.code = ?1 COLLATE NOCASE OR p.article = ?1 COLLATE NOCASE
+	OR p.id IN (SELECT product FROM barcode WHERE code = ?1 COLLATE NOCASE) OR instr(` + foldedName + `, ?2) > 0)`
 
 // foldedName is a product's name in which folded texts are looked for.
 const foldedName = `replace(p.lower, 'ё', 'е')`
@@ -175,7 +176,8 @@ func (m *Mirror) Row(ctx context.Context, product string) (Row, error) {
 const findMost = 100
 
 // Find returns the product with this id, or else those with this code, or this
-// barcode, or this article, or else those with the text in their name.
+// barcode, or this article, first with its capitals and then without, or else
+// those with the text in their name.
 func (m *Mirror) Find(ctx context.Context, text string) ([]Row, error) {
 	text = strings.TrimSpace(text)
 	if text == "" {
@@ -183,6 +185,7 @@ func (m *Mirror) Find(ctx context.Context, text string) ([]Row, error) {
 	}
 	for _, where := range []string{
 		"p.text = ?1", "p.code = ?1", "p.id IN (SELECT product FROM barcode WHERE code = ?1)", "p.article = ?1",
+		"p.code = ?1 COLLATE NOCASE OR p.article = ?1 COLLATE NOCASE",
 	} {
 		rows, err := m.rows(ctx, all, rowQuery+" WHERE "+where+" ORDER BY p.text", text)
 		if err != nil || len(rows) > 0 {

@@ -242,33 +242,58 @@ func TestSearchFilterExplainAndApproveInABrowser(t *testing.T) {
 }
 
 func TestSetupInABrowser(t *testing.T) {
-	ctx := browser(t)
-	var done setup
-	address, _ := serve(t, page.Options{Setup: &done})
-	var complaints []string
-	err := chromedp.Do(ctx,
-		screen(390, 844),
-		chromedp.Navigate(address), chromedp.WaitVisible(chromedp.CSS("#code")), chromedp.SendKeys(chromedp.CSS("#code"), code+"\r"),
-		chromedp.WaitVisible(chromedp.CSS("#token")), shot("setup-1-phone"), chromedp.SendKeys(chromedp.CSS("#token"), "wrong\r"),
-		chromedp.WaitVisible(chromedp.CSS(".problem")), shot("setup-2-phone"), chromedp.SendKeys(chromedp.CSS("#token"), "right-token\r"),
-		chromedp.WaitVisible(chromedp.CSS("input[name=store]")), chromedp.Click(chromedp.CSS("input[name=store]")), chromedp.Click(chromedp.CSS(`form[action="/setup/store"] button`)),
-		chromedp.WaitVisible(chromedp.CSS("#kind")), chromedp.SetValue(chromedp.CSS("#kind"), "keycrm"), chromedp.SendKeys(chromedp.CSS("#name"), "site"),
-		chromedp.SendKeys(chromedp.CSS("#url"), "https://openapi.keycrm.app/v1"), chromedp.SendKeys(chromedp.CSS("#key"), "right-key"), chromedp.SendKeys(chromedp.CSS("#warehouse"), "2"),
-		chromedp.Click(chromedp.CSS(`form[action="/setup/backend"] button`)), chromedp.WaitVisible(chromedp.CSS(".marks form")),
-		inspect(&complaints), shot("setup-3-phone"),
-		screen(1280, 800), shot("setup-3-desktop"),
-		chromedp.Click(chromedp.CSS(`form[action="/setup/save"] button`)), until(`!document.querySelector('#token')`), chromedp.WaitVisible(chromedp.CSS("main h1")), shot("setup-4-desktop"),
-	)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range complaints {
-		t.Error(c)
-	}
-	done.mu.Lock()
-	defer done.mu.Unlock()
-	if done.saved == nil || done.saved.Token != "right-token" || len(done.saved.Backends) != 1 || done.saved.Backends[0].Key != "right-key" {
-		t.Errorf("saved %+v", done.saved)
+	for _, language := range []string{"ru", "en"} {
+		t.Run(language, func(t *testing.T) {
+			ctx := browser(t)
+			var done setup
+			address, _ := serve(t, page.Options{Setup: &done})
+			var complaints []string
+			look := func(name string) []step { // at both widths
+				var steps []step
+				for _, w := range widths {
+					steps = append(steps, screen(w.wide, w.high), inspect(&complaints), shot("setup-"+name+"-"+language+"-"+w.name))
+				}
+				return steps
+			}
+			do := func(what string, steps ...step) {
+				t.Helper()
+				limited, cancel := context.WithTimeout(ctx, time.Minute)
+				defer cancel()
+				if err := chromedp.Do(limited, steps...); err != nil {
+					t.Fatalf("%s: %v", what, err)
+				}
+				for _, c := range complaints {
+					t.Errorf("%s: %s", what, c)
+				}
+				complaints = nil
+			}
+			shown := func(name string) step { return chromedp.WaitVisible(chromedp.CSS(name)) }
+			keys := func(name, text string) step { return chromedp.SendKeys(chromedp.CSS(name), text) }
+			if err := chromedp.Do(ctx, chromedp.Navigate(address+"/?lang="+language)); err != nil { // it is the browser's context too
+				t.Fatal(err)
+			}
+			do("come", shown("#code"))
+			do("see the code's form", look("0-code")...)
+			do("give the code", keys("#code", code+"\r"), shown("#token"))
+			do("see the token's form", look("1-token")...)
+			do("give a wrong token", keys("#token", "wrong\r"), shown(".problem"))
+			do("see that it is wrong", look("2-refused")...)
+			do("give the token", keys("#token", "right-token\r"), shown("input[name=store]"))
+			do("see the shops", look("3-shops")...)
+			do("choose a shop", chromedp.Click(chromedp.CSS("input[name=store]")), chromedp.Click(chromedp.CSS(`form[action="/setup/store"] button`)), shown("#kind"))
+			do("see the systems", look("4-systems")...)
+			do("add a system", chromedp.SetValue(chromedp.CSS("#kind"), "keycrm"), keys("#name", "site"), keys("#url", "https://openapi.keycrm.app/v1"),
+				keys("#key", "right-key"), keys("#warehouse", "2"), chromedp.Click(chromedp.CSS(`form[action="/setup/backend"] button`)), shown(".marks form"))
+			do("see that it answers", look("5-system")...)
+			do("save", chromedp.Click(chromedp.CSS(`form[action="/setup/save"] button`)), until(`!document.querySelector('#token')`), shown("main h1"))
+			do("see that it is saved", look("6-saved")...)
+			done.mu.Lock()
+			defer done.mu.Unlock()
+			if done.saved == nil || done.saved.Token != "right-token" || done.saved.Language != language ||
+				len(done.saved.Backends) != 1 || done.saved.Backends[0].Key != "right-key" {
+				t.Errorf("saved %+v", done.saved)
+			}
+		})
 	}
 }
 

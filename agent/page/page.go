@@ -106,6 +106,15 @@ type visit struct {
 }
 
 func (p *Page) visit(w http.ResponseWriter, r *http.Request) *visit {
+	return &visit{
+		clock: clock{p.words[p.language(w, r)], p.o.Now().In(p.o.Location)},
+		p:     p, w: w, r: r, session: p.o.Access.session(r),
+	}
+}
+
+// language is what a person reads; one that is asked for is kept, also by who is
+// sent on to another screen.
+func (p *Page) language(w http.ResponseWriter, r *http.Request) string {
 	language := p.o.Language
 	if c, err := r.Cookie(languageName); err == nil && p.words[c.Value] != nil {
 		language = c.Value
@@ -114,10 +123,7 @@ func (p *Page) visit(w http.ResponseWriter, r *http.Request) *visit {
 		language = asked
 		http.SetCookie(w, cookie(languageName, language, 365*24*time.Hour))
 	}
-	return &visit{
-		clock: clock{p.words[language], p.o.Now().In(p.o.Location)},
-		p:     p, w: w, r: r, session: p.o.Access.session(r),
-	}
+	return language
 }
 
 const languageName = "ostatok_lang"
@@ -211,6 +217,7 @@ func (p *Page) askCode(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "The access code is needed: Authorization: Bearer CODE.", http.StatusUnauthorized)
 		return
 	}
+	p.language(w, r)
 	back := "/"
 	if r.Method == http.MethodGet {
 		back = r.URL.RequestURI()

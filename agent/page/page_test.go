@@ -525,6 +525,24 @@ func TestBothLanguagesSayEverything(t *testing.T) {
 	same("words", reflect.ValueOf(ru).Elem(), reflect.ValueOf(en).Elem())
 }
 
+// The language is asked for in an address; who is sent on to another screen reads
+// that one in it too.
+func TestTheLanguageIsKeptOnTheWay(t *testing.T) {
+	var done setup
+	for name, v := range map[string]*visitor{
+		"to the code":  at(t, build(t, page.Options{Shop: busy()}), lan),
+		"to the setup": at(t, build(t, page.Options{Setup: &done}), lan),
+	} {
+		w := v.get("/?lang=en")
+		if w.Code != http.StatusSeeOther {
+			t.Fatalf("%s: %d", name, w.Code)
+		}
+		if w = v.get("/login"); !strings.Contains(w.Body.String(), `<html lang="en"`) {
+			t.Errorf("%s it is forgotten:\n%s", name, words(w))
+		}
+	}
+}
+
 func TestSetupFromNothing(t *testing.T) {
 	var done setup
 	v := at(t, build(t, page.Options{Setup: &done, Log: zerolog.Nop()}), box)

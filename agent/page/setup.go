@@ -48,7 +48,10 @@ func (p *Page) setupRoutes(mux *http.ServeMux) {
 	step("POST /setup/backend", p.setupBackend)
 	step("POST /setup/remove", p.setupRemove)
 	step("POST /setup/save", p.setupSave)
-	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/setup", http.StatusSeeOther) })
+	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
+		p.language(w, r)
+		http.Redirect(w, r, "/setup", http.StatusSeeOther)
+	})
 }
 
 func (p *Page) setupToken(v *visit) (string, error) {

@@ -5,9 +5,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strconv"
+	"strings"
+	"time"
 )
 
 // check looks whether a file that exists is ours and sound. It does so on a
@@ -79,7 +83,7 @@ func (d *DB) migrate(ctx context.Context, o Options) error {
 		}
 	}
 	if tables > 0 && level < o.Level {
-		copied := d.file + ".level-" + strconv.Itoa(level)
+		copied := d.file + copySuffix + strconv.Itoa(level)
 		if err := backup(ctx, d.writer, copied); err != nil {
 			return fmt.Errorf("cannot copy the file before its schema is raised: %w", err)
 		}
@@ -94,6 +98,35 @@ func (d *DB) migrate(ctx context.Context, o Options) error {
 		}
 	}
 	return nil
+}
+
+// copySuffix and a level name the copy that is made before a file is raised from
+// that level.
+const copySuffix = ".level-"
+
+// DropCopies removes the copies that were made before a moment of the file as it
+// was before its level was raised.
+func (d *DB) DropCopies(before time.Time) error {
+	dir, name := filepath.Split(d.file)
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("cannot look for copies: %w", err)
+	}
+	var errs []error
+	for _, entry := range list {
+		if !strings.HasPrefix(entry.Name(), name+copySuffix) {
+			continue
+		}
+		info, err := entry.Info()
+		if err == nil && info.ModTime().Before(before) {
+			err = os.Remove(filepath.Join(dir, entry.Name()))
+			d.log.Info().Str("copy", entry.Name()).Err(err).Msg("copy of before the schema step dropped")
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("cannot drop a copy: %w", err))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // Check runs integrity_check over the whole file; damage is a *CorruptError.

@@ -300,6 +300,21 @@ func TestSchemaLevels(t *testing.T) {
 	if n := count(t, mustOpen(t, o)); n != 10 {
 		t.Fatalf("the copy made before has %d rows, want 10", n)
 	}
+	db = mustOpen(t, raised)
+	for _, step := range []struct {
+		before time.Time
+		stays  bool
+	}{{time.Now().Add(-time.Hour), true}, {time.Now().Add(time.Hour), false}} {
+		if err := db.DropCopies(step.before); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(o.File); (err == nil) != step.stays {
+			t.Errorf("copies of before %v dropped: %v", step.before, err)
+		}
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestBackupWhileWriting(t *testing.T) {
