@@ -25,6 +25,9 @@ type row struct {
 func (s *Server) batch(w http.ResponseWriter, r *http.Request) {
 	full := r.URL.Query().Get("isfull") == "1"
 	rows, size, err := s.read(r)
+	if errors.Is(err, errGone) {
+		return
+	}
 	half := halfOnly(r)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,14 +97,17 @@ func (s *Server) zero(listed map[int64]map[string]bool, failed *texts) {
 // update takes one figure: 201 when there was none, 200 when it was replaced.
 func (s *Server) update(w http.ResponseWriter, r *http.Request) {
 	raw, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+	if err != nil {
+		return // as in errGone
+	}
 	one, parseErr := s.parse(jsontext.NewDecoder(bytes.NewReader(raw)))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	request := Request{Path: r.URL.Path, Bytes: int64(len(raw)), Rows: 1, Warehouses: []int64{one.warehouse}, At: s.o.Now()}
 	defer func() { s.requests = append(s.requests, request) }()
 	s.lastBody = raw
-	if err = errors.Join(err, parseErr); err != nil {
-		request.Status = s.refuseBody(w, err)
+	if parseErr != nil {
+		request.Status = s.refuseBody(w, parseErr)
 		return
 	}
 	stock, exists := s.warehouses[one.warehouse]
@@ -132,7 +138,12 @@ func (s *Server) number(n int64) any {
 	return n
 }
 
-var errOversize = errors.New("the body is above the limit")
+var (
+	errOversize = errors.New("the body is above the limit")
+	// The web server in front of the program hands on whole bodies only: of one
+	// whose sender was cut off the program never hears.
+	errGone = errors.New("the sender is gone")
+)
 
 func (s *Server) refuseBody(w http.ResponseWriter, err error) int {
 	if errors.Is(err, errOversize) {
@@ -148,8 +159,9 @@ func (s *Server) read(r *http.Request) (rows []row, size int64, err error) {
 	counted := &counter{in: r.Body}
 	d := jsontext.NewDecoder(counted, jsontext.AllowDuplicateNames(true))
 	rows, err = s.rows(d)
-	if _, drained := io.Copy(io.Discard, counted); err == nil {
-		err = drained
+	_, _ = io.Copy(io.Discard, counted) // its error is kept
+	if counted.broken {
+		return nil, counted.size, errGone
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -232,14 +244,16 @@ func (s *Server) judge(value jsontext.Value) {
 
 // counter counts what passes and keeps the beginning.
 type counter struct {
-	in   io.Reader
-	size int64
-	head []byte
+	in     io.Reader
+	size   int64
+	head   []byte
+	broken bool // off before its end
 }
 
 func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.in.Read(p)
 	c.size += int64(n)
+	c.broken = c.broken || err != nil && err != io.EOF
 	if room := 1<<20 - len(c.head); room > 0 {
 		c.head = append(c.head, p[:min(n, room)]...)
 	}

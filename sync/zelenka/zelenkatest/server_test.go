@@ -2,10 +2,12 @@ package zelenkatest
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -90,6 +92,26 @@ func TestVendorsRequests(t *testing.T) {
 	}
 	if v := strings.Join(s.Violations(), "; "); !strings.Contains(v, "8.1") || !strings.Contains(v, "not strict JSON") {
 		t.Error(v)
+	}
+}
+
+// A body whose sender is gone before its end was never sent: it breaks no rule
+// and is no request.
+func TestASenderIsGone(t *testing.T) {
+	for _, path := range []string{"/onhand/batch-update", "/onhand/batch-update?isfull=1", "/onhand/update"} {
+		s, call := play(t, nil)
+		call("/onhand/batch-update", `[{"id":"a","warehouse_id":341,"quantity":1}]`)
+		before := len(s.Requests())
+		r := httptest.NewRequest(http.MethodPost, path, io.MultiReader(strings.NewReader(`[{"id":"b","wareh`), iotest.ErrReader(io.ErrUnexpectedEOF)))
+		for id, token := range s.tokens {
+			if !token.refresh {
+				r.Header.Set("Authorization", "Bearer "+id)
+			}
+		}
+		s.ServeHTTP(httptest.NewRecorder(), r)
+		if v, n := s.Violations(), len(s.Requests())-before; len(v) > 0 || n > 0 {
+			t.Errorf("%s: %d requests, %q", path, n, v)
+		}
 	}
 }
 
