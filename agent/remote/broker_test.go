@@ -29,9 +29,16 @@ type real struct {
 
 // brokers runs a test against every real broker that there is.
 func brokers(t *testing.T, test func(t *testing.T, b real)) {
+	t.Helper()
+	brokersThatWait(t, 0, test)
+}
+
+// brokersThatWait is brokers for tests in which messages are not acknowledged:
+// those that give them again after a while do so after this one.
+func brokersThatWait(t *testing.T, wait time.Duration, test func(t *testing.T, b real)) {
 	t.Run("nats", func(t *testing.T) {
 		t.Parallel()
-		test(t, nats(t))
+		test(t, natsThatWaits(t, wait))
 	})
 	t.Run("mosquitto", func(t *testing.T) {
 		t.Parallel()
@@ -61,12 +68,17 @@ func freeAddress(t *testing.T) string {
 
 func nats(t *testing.T) real {
 	t.Helper()
+	return natsThatWaits(t, 0)
+}
+
+func natsThatWaits(t *testing.T, wait time.Duration) real {
+	t.Helper()
 	address, dir := freeAddress(t), t.TempDir()
 	var current *broker.Broker
 	b := real{url: "tcp://" + address}
 	b.start = func() {
 		var err error
-		if current, err = broker.Start(broker.Options{Listen: address, Dir: dir}); err != nil {
+		if current, err = broker.Start(broker.Options{Listen: address, Dir: dir, AckWait: wait}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -20,8 +20,8 @@ func (b *bench) sync(ctx context.Context) error {
 	const mostFloors, leastPython, mostWritten = 3.0, 2.0, 4.0
 	var ours, floor, python []time.Duration
 	var written, calls, kept []float64 // bytes a document
-	for n := range b.runs {
-		r, err := b.round(ctx, n == 0)
+	for range b.runs {
+		r, err := b.round(ctx)
 		if err != nil {
 			return err
 		}
@@ -48,7 +48,7 @@ type round struct {
 	size                int64 // of the mirror, bytes
 }
 
-func (b *bench) round(ctx context.Context, first bool) (r round, err error) {
+func (b *bench) round(ctx context.Context) (r round, err error) {
 	dir, shop, u, err := b.synced(ctx, "ours", "ostatok")
 	if err != nil {
 		return round{}, err
@@ -73,10 +73,8 @@ func (b *bench) round(ctx context.Context, first bool) (r round, err error) {
 		return r, err
 	}
 	rows := filepath.Join(b.dir, "rows")
-	if first {
-		if err := export(ctx, file, rows); err != nil {
-			return r, err
-		}
+	if err := export(ctx, file, rows); err != nil { // each turn has a shop of its own
+		return r, err
 	}
 	if err := same(ctx, r.documents, file); err != nil {
 		return r, err

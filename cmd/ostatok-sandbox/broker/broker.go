@@ -26,6 +26,10 @@ type Options struct {
 	Dir    string      // where messages are kept; "" is a folder of its own, removed by Close
 	Users  []User      // who may come in; none: everybody, without a password
 	TLS    *tls.Config // nil: plain TCP
+
+	// AckWait is after how long a message that was not acknowledged is given
+	// again; 0 is the server's own 30 s.
+	AckWait time.Duration
 }
 
 // User is one account of the broker.
@@ -71,7 +75,7 @@ func start(o Options, n *node) (*Broker, error) {
 		JetStream:  true,              // where MQTT sessions and retained messages live
 		StoreDir:   o.Dir,
 		Users:      accounts(o.Users),
-		MQTT:       server.MQTTOpts{Host: host, Port: port, TLSConfig: o.TLS},
+		MQTT:       server.MQTTOpts{Host: host, Port: port, TLSConfig: o.TLS, AckWait: o.AckWait},
 	}
 	if n != nil {
 		n.join(options)
