@@ -12,11 +12,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"ostatok/agent/config"
 	"ostatok/agent/journal"
 	"ostatok/agent/local"
+	"ostatok/platform/disk"
 )
 
 // Restore puts the databases of a backup in the place of the present ones,
@@ -94,12 +96,15 @@ func unpack(ctx context.Context, r io.Reader, dir, store string) (Manifest, erro
 	if err != nil {
 		return m, err
 	}
+	if err := roomFor(dir, m); err != nil {
+		return m, err
+	}
 	for _, want := range m.Files {
 		if err := ctx.Err(); err != nil {
 			return m, err
 		}
 		h, err := in.Next()
-		if err != nil || h.Name != want.Name || h.Size != want.Size {
+		if err != nil || h.Name != want.Name || h.Size != want.Size || sparse(h) {
 			return m, fmt.Errorf("the backup is damaged or cut off at %s; use another one", want.Name)
 		}
 		sum, err := unpackFile(in, unpackedName(dir, want.Name))
@@ -111,6 +116,33 @@ func unpack(ctx context.Context, r io.Reader, dir, store string) (Manifest, erro
 		}
 	}
 	return m, nil
+}
+
+// roomFor refuses a backup that would fill the card that the shop lives on.
+func roomFor(dir string, m Manifest) error {
+	space, err := disk.Of(dir)
+	if err != nil {
+		return err
+	}
+	free := space.Free
+	for _, f := range m.Files {
+		if f.Size < 0 || uint64(f.Size) > free {
+			return fmt.Errorf("%d MB are free in %s, which is less than the backup holds; make room there first", space.Free>>20, dir)
+		}
+		free -= uint64(f.Size)
+	}
+	return nil
+}
+
+// sparse tells whether a file has holes, which a few bytes say are of any size.
+// Backups have none.
+func sparse(h *tar.Header) bool {
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse") {
+			return true
+		}
+	}
+	return h.Typeflag != tar.TypeReg
 }
 
 func readManifest(in *tar.Reader, store string) (Manifest, error) {
