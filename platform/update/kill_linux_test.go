@@ -139,12 +139,18 @@ func (s *shop) live(t *testing.T, l *life, told bool, env ...string) {
 			return
 		}
 		if told {
-			if _, err := os.Stat(filepath.Join(s.data, "killed")); err == nil {
+			if s.killed() {
 				told, env, l.stopped = false, nil, l.starts // from here on the launcher as it is shipped
 			}
 		}
 	}
 	t.Fatalf("nothing settled in %d starts: %+v", l.starts, l)
+}
+
+// killed tells whether it was stopped at the step asked for.
+func (s *shop) killed() bool {
+	_, err := os.Stat(filepath.Join(s.data, "killed"))
+	return err == nil
 }
 
 // start runs one start to its end and says whether the agent settled.

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -28,13 +27,21 @@ type scenario struct {
 	name    string
 	release func(t *testing.T, v *vendor, web string)
 	env     []string
-	full    bool   // the disk becomes full where others are killed
+	full    bool   // the disk becomes full where others are killed, or there after it was
 	final   string // the version that runs in the end
 	says    string // part of the refusal, or of the reason for going back, in the end
 	back    bool   // the version was tried and gone back from
 	level   int    // of the data in the end; 0 is 1
 	cut     func(http.Handler) http.Handler
 	own     string // up to this step it is stopped without -all, though others were there too
+}
+
+// hows are the ways to stop it at a step.
+func (sc scenario) hows() []string {
+	if sc.full {
+		return []string{"full", "kill, then full", "cut, then full"}
+	}
+	return []string{"kill", "cut"}
 }
 
 func plain(n nature, change ...func(*release.Manifest)) func(*testing.T, *vendor, string) {
@@ -154,10 +161,7 @@ func TestKillTable(t *testing.T) {
 					case shared && !*everything && slices.Contains(reached, switched):
 						cell = "" // the same code with the same release as in others
 					default:
-						for _, how := range []string{"kill", "cut"} {
-							if sc.full {
-								how = "full"
-							}
+						for _, how := range sc.hows() {
 							t.Run(step+" "+how, func(t *testing.T) { sc.play(t, v, server.URL, step, how) })
 						}
 						if cell = sc.final; t.Failed() {
@@ -195,6 +199,23 @@ func (sc scenario) play(t *testing.T, v *vendor, url, step, how string) []string
 			t.Errorf("on a full disk no version came up: %+v", l)
 		}
 		s.live(t, l, false)
+	case "kill, then full", "cut, then full":
+		env := []string{"FAKE_AT=" + step}
+		if strings.HasPrefix(how, "cut") {
+			env = append(env, "FAKE_FILES=cut")
+		}
+		for n := 0; !s.killed(); n++ {
+			if n == 12 {
+				t.Fatalf("the step was not reached: %+v", l)
+			}
+			s.start(t, l, true, env)
+		}
+		before := len(l.ready)
+		s.start(t, l, true, []string{"FAKE_FILES=full", "FAKE_LEFT=0"})
+		if len(l.ready) == before {
+			t.Errorf("stopped, and then on a full disk, no version came up: %+v", l)
+		}
+		s.live(t, l, false)
 	case "cut":
 		s.live(t, l, true, "FAKE_FILES=cut", "FAKE_AT="+step)
 	default:
@@ -202,7 +223,7 @@ func (sc scenario) play(t *testing.T, v *vendor, url, step, how string) []string
 	}
 	s.kept(t, l, max(sc.level, 1))
 	if step != "" && !sc.full {
-		if _, err := os.Stat(filepath.Join(s.data, "killed")); err != nil {
+		if !s.killed() {
 			t.Errorf("the step was not reached: %+v", l)
 		}
 		// The next start brings a version up. Only a release that cannot even start
@@ -338,7 +359,7 @@ func TestKillsInDocs(t *testing.T) {
 		}
 		how, says := "SIGKILL, power cut", sc.says
 		if sc.full {
-			how = "ENOSPC"
+			how = "ENOSPC, also after SIGKILL or power cut"
 		}
 		switch {
 		case sc.back:
