@@ -60,7 +60,8 @@ crash: build
 	go run ./scripts/crash -kills $(KILLS)
 
 # A module of its own: what it needs never comes into the agent's. FAULTS_STEP=1
-# tries every call, FAULTS_CUTS=1000 that many moments.
+# tries every call, FAULTS_FIRST=n begins with the n-th, FAULTS_CUTS=1000 cuts at
+# that many moments.
 faults: build
 	scripts/faults/run.sh $(FAULTS_FLAGS)
 
