@@ -23,6 +23,7 @@ import (
 	"ostatok/agent/local"
 	"ostatok/agent/mirror"
 	"ostatok/agent/remote"
+	"ostatok/agent/sqlite"
 	"ostatok/agent/stock"
 	"ostatok/platform/lock"
 	"ostatok/platform/network"
@@ -406,6 +407,9 @@ func (a *Agent) supervise(ctx context.Context, name string, run func(context.Con
 		}
 		if time.Since(began) > longest {
 			pause = shortest
+		}
+		if sqlite.Damaged(err) && a.reopens(ctx, name, err) {
+			return
 		}
 		a.log.Error().Err(err).Str("part", name).Dur("again_in", pause).Msg("part of the agent failed")
 		a.event(ctx, name+"_failed", journal.Error, fmt.Sprintf("%s stopped: %v. It is started again by itself.", name, err), nil)

@@ -38,6 +38,16 @@ func (e *CorruptError) Error() string {
 
 func (e *CorruptError) Unwrap() error { return e.Err }
 
+// Damaged tells whether an error speaks of damage, be it typed or as the driver
+// gave it to a reader. That is no proof: SQLite says so also when a read failed.
+func Damaged(err error) bool {
+	if _, ok := errors.AsType[*CorruptError](err); ok {
+		return true
+	}
+	fault, ok := errors.AsType[*driver.Error](err)
+	return ok && (fault.Code()&0xff == codeCorrupt || fault.Code()&0xff == codeNotDB)
+}
+
 // Reason is why a file cannot be used although it may be sound.
 type Reason string
 

@@ -3,6 +3,8 @@ package pull
 import (
 	"context"
 	"time"
+
+	"ostatok/agent/sqlite"
 )
 
 // A state that somebody has to mend is looked at again after refusedLeast,
@@ -16,7 +18,8 @@ const (
 
 // Run pulls until ctx ends, and then returns nil: a cycle every Options.Poll,
 // and after each one that came up to now one older month, as long as older
-// months are wanted. It never stops for a reason of the cloud's or the card's.
+// months are wanted. It never stops for a reason of the cloud's or the card's, but
+// with an error for a mirror that seems to be damaged (sqlite.Damaged).
 func (p *Puller) Run(ctx context.Context) error {
 	var wait time.Duration
 	settled := false // older documents are not wanted until something changes
@@ -25,6 +28,9 @@ func (p *Puller) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		if sqlite.Damaged(err) {
+			return err
+		}
 		if err != nil {
 			p.log.Error().Err(err).Msg("pull failed")
 		}
@@ -32,7 +38,9 @@ func (p *Puller) Run(ctx context.Context) error {
 			settled = false
 		}
 		if report.current && !settled {
-			if settled, err = p.BackfillStep(ctx); err != nil && ctx.Err() == nil {
+			if settled, err = p.BackfillStep(ctx); sqlite.Damaged(err) {
+				return err
+			} else if err != nil && ctx.Err() == nil {
 				p.log.Error().Err(err).Msg("backfill failed")
 			}
 		}
