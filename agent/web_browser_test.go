@@ -13,6 +13,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"ostatok/platform/network/networktest"
 	"ostatok/sync/evotor/evotortest"
 )
 
@@ -79,7 +80,7 @@ func TestABoxIsSetUpAndUsedInABrowser(t *testing.T) {
 	f := newFirst(t, evotortest.NewShop(evotortest.Settings{
 		Seed: 11, Products: 60, Documents: 4000, Terminals: 2, From: to.AddDate(0, -4, 0), To: to, Download: 4 * time.Hour, PartialCounts: 3,
 	}))
-	f.setup.Environ[1] = "OSTATOK_LOCAL_LISTEN=" + free(t)
+	f.setup.Environ[1] = "OSTATOK_LOCAL_LISTEN=" + networktest.FreeAddress(t)
 	address, code := f.begin()
 	ctx := chromium(t)
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(1280, 800), chromedp.Navigate(address)); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"ostatok/agent"
 	"ostatok/agent/config"
+	"ostatok/platform/network/networktest"
 	"ostatok/sync/evotor/evotortest"
 	"ostatok/sync/keycrm/keycrmtest"
 )
@@ -84,7 +85,7 @@ func (f *first) begin() (address, code string) {
 // From nothing to the first figures, by forms alone.
 func TestSetup(t *testing.T) {
 	f := newFirst(t, smallShop())
-	f.setup.Environ[1] = "OSTATOK_LOCAL_LISTEN=" + free(t)
+	f.setup.Environ[1] = "OSTATOK_LOCAL_LISTEN=" + networktest.FreeAddress(t)
 	address, code := f.begin()
 	v := visit(t, address)
 	says := func(want string, status int, text string) {
@@ -118,7 +119,7 @@ func TestSetup(t *testing.T) {
 		return form
 	}
 	post("не подходит", "/setup/backend", crm("key", "wrong-key")...)
-	post("никто не отвечает", "/setup/backend", crm("url", "http://"+free(t)+"/v1")...)
+	post("никто не отвечает", "/setup/backend", crm("url", "http://"+networktest.FreeAddress(t)+"/v1")...)
 	post("неверно", "/setup/backend", crm("warehouse", "two")...)
 	post("неверно", "/setup/backend", crm("name", "a/b")...)
 	post("неверно", "/setup/backend", crm("name", "evotor")...)
@@ -169,7 +170,7 @@ func (f *first) judgeFiles(code, target string) {
 // Nobody's configuration is ever written over.
 func TestSetupLeavesAFileAlone(t *testing.T) {
 	f := newFirst(t, smallShop())
-	f.setup.Environ[1] = "OSTATOK_LOCAL_LISTEN=" + free(t)
+	f.setup.Environ[1] = "OSTATOK_LOCAL_LISTEN=" + networktest.FreeAddress(t)
 	address, code := f.begin()
 	v := visit(t, address)
 	v.post("/login", "code", code)
@@ -191,7 +192,7 @@ func TestSetupLeavesAFileAlone(t *testing.T) {
 
 func TestSetupStops(t *testing.T) {
 	f := newFirst(t, smallShop())
-	f.setup.Environ[1] = "OSTATOK_LOCAL_LISTEN=" + free(t)
+	f.setup.Environ[1] = "OSTATOK_LOCAL_LISTEN=" + networktest.FreeAddress(t)
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- agent.Setup(ctx, f.setup) }()

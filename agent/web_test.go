@@ -20,6 +20,7 @@ import (
 	"ostatok/agent"
 	"ostatok/agent/local"
 	"ostatok/agent/stock"
+	"ostatok/platform/network/networktest"
 	"ostatok/sync/evotor/evotortest"
 )
 
@@ -379,7 +380,7 @@ func TestAccessFile(t *testing.T) {
 func TestOpenPagesAreTold(t *testing.T) {
 	b := newBox(t, evotortest.CloudOptions{})
 	_, token := b.access()
-	b.config.Local.Listen = free(t)
+	b.config.Local.Listen = networktest.FreeAddress(t)
 	a := b.open()
 	defer b.close(a)
 	if _, err := a.Sync(t.Context(), true, nil); err != nil {
@@ -413,17 +414,6 @@ func TestOpenPagesAreTold(t *testing.T) {
 			t.Fatalf("told %q, and then %v", told, err)
 		}
 	}
-}
-
-// free is an address that nobody listens at.
-func free(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // smallShop is a shop of twenty products and two terminals.

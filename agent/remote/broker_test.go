@@ -3,12 +3,10 @@ package remote
 import (
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +15,7 @@ import (
 
 	"ostatok/agent/message"
 	"ostatok/cmd/ostatok-sandbox/broker"
+	"ostatok/platform/network/networktest"
 )
 
 // real is a broker that can be stopped and started again on its address, keeping
@@ -50,22 +49,6 @@ func brokersThatWait(t *testing.T, wait time.Duration, test func(t *testing.T, b
 	})
 }
 
-// freeAddress is one below the ports that the system gives to whoever asks for
-// any: a broker that is stopped for a while finds its own free again.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(12_000)))
-		if err != nil {
-			continue
-		}
-		defer func() { _ = l.Close() }()
-		return l.Addr().String()
-	}
-	t.Fatal("there is no free port")
-	return ""
-}
-
 func nats(t *testing.T) real {
 	t.Helper()
 	return natsThatWaits(t, 0)
@@ -73,7 +56,7 @@ func nats(t *testing.T) real {
 
 func natsThatWaits(t *testing.T, wait time.Duration) real {
 	t.Helper()
-	address, dir := freeAddress(t), t.TempDir()
+	address, dir := networktest.FreeAddress(t), t.TempDir()
 	var current *broker.Broker
 	b := real{url: "tcp://" + address}
 	b.start = func() {
@@ -94,10 +77,13 @@ func natsThatWaits(t *testing.T, wait time.Duration) real {
 
 func mosquitto(t *testing.T, path string) real {
 	t.Helper()
-	address, dir := freeAddress(t), t.TempDir()
-	port := address[strings.LastIndexByte(address, ':')+1:]
+	address, dir := networktest.FreeAddress(t), t.TempDir()
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
 	config := filepath.Join(dir, "mosquitto.conf")
-	text := "listener " + port + " 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location " + dir +
+	text := "listener " + port + " " + host + "\nallow_anonymous true\npersistence true\npersistence_location " + dir +
 		"/\nmax_queued_messages 0\nuser root\n"
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -45,7 +45,9 @@ func (c *clock) read() command.Clock {
 // Whoever gets at the broker can try all this. Every row must end in its refusal
 // and in nothing else.
 func TestSecurity(t *testing.T) {
-	brokers(t, func(t *testing.T, b real) {
+	// A refused message that was not acknowledged before a stop would come, and be
+	// told of, twice.
+	brokersThatWait(t, time.Hour, func(t *testing.T, b real) {
 		o := newOperator(t, b)
 		dir, s := t.TempDir(), newShop(1)
 		var hands clock

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"ostatok/agent/local"
+	"ostatok/platform/network/networktest"
 	"ostatok/sync/evotor/evotortest"
 )
 
@@ -77,14 +78,7 @@ func newBox(t *testing.T, shop *evotortest.Shop, now time.Time) *box {
 		Now: func() time.Time { return time.Now().Add(time.Duration(ahead) * time.Second) }})}
 	server := httptest.NewServer(b.cloud)
 	t.Cleanup(server.Close)
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.address = free.Addr().String()
-	if err := free.Close(); err != nil {
-		t.Fatal(err)
-	}
+	b.address = networktest.FreeAddress(t)
 	for name, text := range map[string]string{
 		"token":  token + "\n",
 		"access": b.token + "\n",
@@ -95,6 +89,7 @@ func newBox(t *testing.T, shop *evotortest.Shop, now time.Time) *box {
 			t.Fatal(err)
 		}
 	}
+	var err error
 	if b.said, err = os.Create(filepath.Join(dir, "said")); err != nil {
 		t.Fatal(err)
 	}

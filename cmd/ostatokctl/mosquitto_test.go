@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,6 +13,7 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"ostatok/agent/message"
+	"ostatok/platform/network/networktest"
 )
 
 // mosquitto runs Debian's broker with the access list of the docs and returns its
@@ -31,17 +31,14 @@ func mosquitto(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address := networktest.FreeAddress(t)
+	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
 	// Whoever says a name is believed here: it is the list that is tried.
-	config := "listener " + strconv.Itoa(l.Addr().(*net.TCPAddr).Port) + " 127.0.0.1\nallow_anonymous true\nuser root\nacl_file " + dir + "/acl\n"
+	config := "listener " + port + " " + host + "\nallow_anonymous true\nuser root\nacl_file " + dir + "/acl\n"
 	for name, text := range map[string]string{"conf": config, "acl": string(acl)} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
