@@ -2,6 +2,7 @@ package pull
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"ostatok/agent/sqlite"
@@ -9,11 +10,13 @@ import (
 
 // A state that somebody has to mend is looked at again after refusedLeast,
 // growing to refusedMost; trouble on the way is tried again with growing pauses
-// up to troubleMost.
+// up to troubleMost; what cannot be written here is tried without the cloud.
 const (
 	refusedLeast = 5 * time.Minute
 	refusedMost  = 30 * time.Minute
 	troubleMost  = 15 * time.Minute
+
+	cardPause = 30 * time.Second // between two looks at a card that cannot be written
 )
 
 // Run pulls until ctx ends, and then returns nil: a cycle every Options.Poll,
@@ -44,6 +47,13 @@ func (p *Puller) Run(ctx context.Context) error {
 				p.log.Error().Err(err).Msg("backfill failed")
 			}
 		}
+		if err != nil && p.fails(ctx) {
+			if !p.heals(ctx) {
+				return nil
+			}
+			wait = 0
+			continue
+		}
 		wait = p.pause(report, err, wait)
 		timer := time.NewTimer(p.o.Jitter(wait))
 		select {
@@ -55,6 +65,23 @@ func (p *Puller) Run(ctx context.Context) error {
 		case <-timer.C:
 		}
 	}
+}
+
+// heals waits until the mirror can be written again, and tells whether that came
+// before ctx ended. A cycle until then would download in vain what nobody keeps.
+func (p *Puller) heals(ctx context.Context) bool {
+	for p.fails(ctx) {
+		if sleep(ctx, p.o.Jitter(cardPause)) != nil {
+			return false
+		}
+	}
+	return ctx.Err() == nil
+}
+
+// fails tells whether the mirror cannot be written just now.
+func (p *Puller) fails(ctx context.Context) bool {
+	// Always another text: a note that does not change is not written.
+	return p.mirror.SetMeta(ctx, "pull.tried", strconv.FormatInt(time.Now().UnixNano(), 10)) != nil && ctx.Err() == nil
 }
 
 // Kick ends Run's present pause: something happened that makes a cycle worth it.

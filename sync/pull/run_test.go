@@ -2,6 +2,7 @@ package pull_test
 
 import (
 	"context"
+	"database/sql"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -94,6 +95,41 @@ func TestRun(t *testing.T) {
 		time.Sleep(16 * time.Minute)
 		if s := g.Status(); !s.Complete || s.Lag > 16*time.Minute {
 			t.Errorf("%+v", s)
+		}
+		stop()
+	})
+	bubble(t, "a card that cannot be written costs no downloads, and is found mended at once", func(t *testing.T) {
+		d, g := settled(t, nil)
+		card := func(statements ...string) {
+			t.Helper()
+			err := g.mirror.DB().Write(context.Background(), func(tx *sql.Tx) error {
+				for _, s := range statements {
+					if _, err := tx.Exec(s); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		const refused = " BEGIN SELECT raise(ABORT, 'the card'); END"
+		card("CREATE TRIGGER a BEFORE INSERT ON document"+refused, "CREATE TRIGGER b BEFORE INSERT ON meta"+refused)
+		d.add(receipt{closed: g.now(), lines: "p000 2 9"})
+		stop := start(t, g)
+		time.Sleep(6 * time.Hour)
+		if n := len(d.requests("/stores")); n != 1 {
+			t.Errorf("%d cycles in vain", n)
+		}
+		if s := g.Status(); s.Complete {
+			t.Errorf("%+v", s)
+		}
+		card("DROP TRIGGER a", "DROP TRIGGER b")
+		time.Sleep(time.Minute)
+		g.stands("p000", 7000)
+		if s := g.Status(); !s.Complete {
+			t.Errorf("%+v", s.Problems)
 		}
 		stop()
 	})
