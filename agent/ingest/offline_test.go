@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"testing"
 	"time"
 
@@ -23,20 +22,14 @@ import (
 // the box's reach.
 type outage struct {
 	*rig
+	*evotortest.Sending
 	shop   *evotortest.Shop
 	random *rand.Rand
 	shape  func([]byte) []byte // what the sender makes of a document
 
-	from    int // documents of the shop from here on happened in the outage
-	sent    int // … up to here were sent, or are held back
-	held    []evotortest.Document
-	never   map[string]bool // products of documents that are not sent at all
 	pushed  int
 	crashes int
 }
-
-// arrivedAt is when the cloud had it, which terminals cannot know.
-var arrivedAt = regexp.MustCompile(`,?"created_at":"[^"]*"`)
 
 func TestOfflineStory(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -44,11 +37,9 @@ func TestOfflineStory(t *testing.T) {
 		shape    func([]byte) []byte
 	}{
 		// The line of the box is down; a relay passes on what the cloud sends.
-		"the box is offline": {4 * time.Hour, func(b []byte) []byte { return b }},
+		"the box is offline": {4 * time.Hour, evotortest.AsRelay},
 		// The whole shop is: terminals keep their own views and send their own.
-		"the shop is offline": {0, func(b []byte) []byte {
-			return append(append([]byte("["), arrivedAt.ReplaceAll(b, nil)...), ']')
-		}},
+		"the shop is offline": {0, evotortest.AsTerminal},
 	} {
 		t.Run(name, func(t *testing.T) {
 			end := time.Date(2026, 11, 17, 0, 0, 0, 0, time.UTC)
@@ -56,10 +47,9 @@ func TestOfflineStory(t *testing.T) {
 				Seed: 11, Terminals: 2, Products: 60, Documents: 1200, From: end.AddDate(0, 0, -8), To: end,
 				Download: c.download, PartialCounts: 3, FullCounts: 1,
 			})
-			o := &outage{shop: shop, shape: c.shape, random: rand.New(rand.NewPCG(1, 2)), never: make(map[string]bool)}
+			o := &outage{shop: shop, shape: c.shape, random: rand.New(rand.NewPCG(1, 2))}
 			o.rig = newRig(t, func(g *rig) { g.store = shop.Store(); g.clock = end })
-			o.from = len(shop.Documents())
-			o.sent = o.from
+			o.Sending = evotortest.NewSending(shop, o.random)
 			o.show(shop.Documents())
 			o.right(false)
 			for step := 1; o.pushed < 500; step++ {
@@ -77,7 +67,7 @@ func TestOfflineStory(t *testing.T) {
 					o.powerCut()
 				case 2:
 					o.loseMirror()
-					o.show(shop.Documents()[:o.from]) // from a copy of the cloud's history
+					o.show(o.Before()) // from a copy of the cloud's history
 					o.crashes++
 				}
 				o.drain()
@@ -85,49 +75,23 @@ func TestOfflineStory(t *testing.T) {
 					o.right(false)
 				}
 			}
-			if o.crashes < 5 || len(o.held)+len(o.never) == 0 {
-				t.Fatalf("%d crashes, %d held back: the story proves nothing", o.crashes, len(o.held))
+			if o.crashes < 5 || o.Trouble() == 0 {
+				t.Fatalf("%d crashes, %d held back: the story proves nothing", o.crashes, o.Trouble())
 			}
 			o.back()
 		})
 	}
 }
 
-// happen sends what has happened: some of it twice, some late, some never.
+// happen sends what is to be sent now.
 func (o *outage) happen() {
 	o.t.Helper()
-	all := o.shop.Documents()
-	send := func(d evotortest.Document) {
+	for _, d := range o.Next() {
 		s := o.do(o.request(http.MethodPut, "/documents", o.shape(d.JSON)))
 		if s.Status != http.StatusOK || s.Accepted+s.Known != 1 {
 			o.t.Fatalf("%+v", s)
 		}
 		o.pushed += s.Accepted
-	}
-	late := o.held
-	o.held = nil
-	for _, d := range all[o.sent:] {
-		switch o.random.IntN(20) {
-		case 0:
-			if d.Type != stock.Inventory {
-				for _, line := range d.Lines {
-					o.never[line.Product] = true
-				}
-				continue
-			}
-			send(d)
-		case 1, 2:
-			o.held = append(o.held, d)
-		case 3, 4:
-			send(d)
-			send(d)
-		default:
-			send(d)
-		}
-	}
-	o.sent = len(all)
-	for _, d := range late {
-		send(d)
 	}
 }
 
@@ -150,40 +114,18 @@ func (o *outage) show(documents []evotortest.Document) {
 	}
 }
 
-// right compares the levels with what happened in the shop. Products of documents
-// that are under way are left out, unless all must be there.
+// right compares the levels with what happened in the shop.
 func (o *outage) right(all bool) {
 	o.t.Helper()
-	skip := make(map[string]bool)
-	counting := false
-	if !all {
-		for p := range o.never {
-			skip[p] = true
-		}
-		for _, d := range o.held {
-			counting = counting || d.FullCount()
-			for _, line := range d.Lines {
-				skip[line.Product] = true
-			}
-		}
-	}
-	if counting {
-		return
-	}
-	compared := 0
-	for _, p := range o.shop.Products() {
-		want, told := o.shop.Told(p.ID)
-		if !told || p.Service() || skip[p.ID] {
-			continue
-		}
-		compared++
-		row, err := o.mirror.Row(context.Background(), p.ID)
+	wrong, compared := o.Wrong(all, func(product string) (stock.Quantity, bool) {
+		row, err := o.mirror.Row(context.Background(), product)
 		if err != nil {
-			o.t.Fatalf("%s: %v", p.Name, err)
+			o.t.Fatalf("%s: %v", product, err)
 		}
-		if l := row.Level; !l.Valued() || l.Quantity != want {
-			o.t.Errorf("%s stands at %v (%s %s), want %v, after %d documents", p.Name, l.Quantity, l.State, l.Reason, want, o.pushed)
-		}
+		return row.Level.Quantity, row.Level.Valued()
+	})
+	for _, w := range wrong {
+		o.t.Errorf("after %d documents: %s", o.pushed, w)
 	}
 	if compared == 0 && (all || o.pushed < 50) {
 		o.t.Error("nothing was compared")
@@ -231,12 +173,11 @@ func (o *outage) powerCut() {
 // over the shop's network.
 func (o *outage) back() {
 	o.t.Helper()
-	for _, d := range o.held { // comes at last, and late
+	for _, d := range o.Rest() {
 		o.do(o.request(http.MethodPut, "/documents", o.shape(d.JSON)))
 	}
-	o.held = nil
 	o.shop.Run(o.clock.Add(time.Hour))
-	all := append([]evotortest.Document{}, o.shop.Documents()[o.from:]...)
+	all := append([]evotortest.Document{}, o.Since()...)
 	o.random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	o.show(all[:len(all)/2])
 	o.drain()

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"sync"
 	"testing"
 	"time"
@@ -27,19 +26,12 @@ import (
 // selling and send their documents to the box.
 type offline struct {
 	*box
+	*evotortest.Sending
 	shop   *evotortest.Shop
 	random *rand.Rand
 	shape  func([]byte) []byte // what a terminal makes of a document
-
-	from  int // documents of the shop from here on happened without the cloud
-	seen  int // … and up to here were given to the senders
-	held  []evotortest.Document
-	never map[string]bool // products of documents that are not sent at all
-	torn  int             // kills in the middle of a body
+	torn   int                 // kills in the middle of a body
 }
-
-// arrivedAt is when the cloud had a document, which a terminal cannot know.
-var arrivedAt = regexp.MustCompile(`,?"created_at":"[^"]*"`)
 
 // Days without the cloud, with the program as it is run: what the terminals send
 // counts at once, each document once, and no power cut takes what was acknowledged.
@@ -49,11 +41,9 @@ func TestOfflineStory(t *testing.T) {
 		shape    func([]byte) []byte
 	}{
 		// The box alone has no line; a relay passes on what the cloud sends.
-		"the box is offline": {4 * time.Hour, func(b []byte) []byte { return b }},
+		"the box is offline": {4 * time.Hour, evotortest.AsRelay},
 		// Nobody has: terminals keep their own views.
-		"the shop is offline": {0, func(b []byte) []byte {
-			return append(append([]byte("["), arrivedAt.ReplaceAll(b, nil)...), ']')
-		}},
+		"the shop is offline": {0, evotortest.AsTerminal},
 	}
 	documents := 500
 	if testing.Short() {
@@ -68,10 +58,9 @@ func TestOfflineStory(t *testing.T) {
 				Seed: 11, Terminals: 2, Products: 60, Documents: 1200, From: cut.AddDate(0, 0, -8), To: cut,
 				Download: s.download, PartialCounts: 3, FullCounts: 1,
 			})
-			o := &offline{shop: shop, shape: s.shape, random: rand.New(rand.NewPCG(5, 8)), never: make(map[string]bool)}
+			o := &offline{shop: shop, shape: s.shape, random: rand.New(rand.NewPCG(5, 8))}
 			o.box = newBox(t, shop, cut.AddDate(0, 0, 7))
-			o.from = len(shop.Documents())
-			o.seen = o.from
+			o.Sending = evotortest.NewSending(shop, o.random)
 			o.start()
 			o.synced(len(shop.Documents()))
 			o.await("after the first sync", o.wrong(false))
@@ -91,45 +80,19 @@ func TestOfflineStory(t *testing.T) {
 	}
 }
 
-// happen has both terminals send what has happened since: some of it twice, some
-// late, some never, and pulls the box's plug while they do.
+// happen has both terminals send what is to be sent now, and pulls the box's plug
+// while they do.
 func (o *offline) happen() {
 	o.t.Helper()
-	all := o.shop.Documents()
 	queues := make(map[string][]evotortest.Document)
-	total := 0
-	send := func(list ...evotortest.Document) {
-		for _, d := range list {
-			queues[d.Device] = append(queues[d.Device], d)
-			total++
-		}
+	list := o.Next()
+	for _, d := range list {
+		queues[d.Device] = append(queues[d.Device], d)
 	}
-	late := o.held
-	o.held = nil
-	for _, d := range all[o.seen:] {
-		switch o.random.IntN(20) {
-		case 0:
-			if d.Type != stock.Inventory {
-				for _, line := range d.Lines {
-					o.never[line.Product] = true
-				}
-				continue
-			}
-			send(d)
-		case 1, 2:
-			o.held = append(o.held, d)
-		case 3, 4:
-			send(d, d)
-		default:
-			send(d)
-		}
-	}
-	o.seen = len(all)
-	send(late...)
-	if total == 0 {
+	if len(list) == 0 {
 		return
 	}
-	plug := &plug{at: o.random.IntN(total), torn: o.random.IntN(3) == 0,
+	plug := &plug{at: o.random.IntN(len(list)), torn: o.random.IntN(3) == 0,
 		after: time.Duration(o.random.IntN(4000)) * time.Microsecond}
 	var work sync.WaitGroup
 	failed := make(chan error, len(queues))
@@ -192,38 +155,19 @@ func (o *offline) terminal(queue []evotortest.Document, p *plug) error {
 }
 
 // wrong returns what compares the levels that the program prints with what the
-// documents tell. Products of documents that are under way are left out, unless
-// all must be there.
+// documents tell.
 func (o *offline) wrong(all bool) func([]local.Item) (wrong []string, compared int) {
-	skip := make(map[string]bool)
-	counting := false
-	if !all {
-		for p := range o.never {
-			skip[p] = true
-		}
-		for _, d := range o.held {
-			counting = counting || d.FullCount()
-			for _, line := range d.Lines {
-				skip[line.Product] = true
-			}
-		}
-	}
 	return func(items []local.Item) (wrong []string, compared int) {
 		have := make(map[string]local.Item)
 		for _, item := range items {
 			have[item.Product] = item
 		}
-		for _, p := range o.shop.Products() {
-			want, told := o.shop.Told(p.ID)
-			if !told || p.Service() || skip[p.ID] || counting {
-				continue
+		return o.Wrong(all, func(product string) (q stock.Quantity, ok bool) {
+			if item := have[product]; item.Quantity != nil {
+				return *item.Quantity, true
 			}
-			compared++
-			if got := have[p.ID]; got.Quantity == nil || *got.Quantity != want {
-				wrong = append(wrong, fmt.Sprintf("%s is %v (%s), want %v", p.Name, got.Quantity, got.State, want))
-			}
-		}
-		return wrong, compared
+			return 0, false
+		})
 	}
 }
 
@@ -231,12 +175,11 @@ func (o *offline) wrong(all bool) func([]local.Item) (wrong []string, compared i
 // own copies, and what never came over the shop's network.
 func (o *offline) back() {
 	o.t.Helper()
-	for _, d := range o.held { // comes at last, and late
+	for _, d := range o.Rest() {
 		if err := o.put(d.ID, o.shape(d.JSON), nil); err != nil {
 			o.t.Fatal(err)
 		}
 	}
-	o.held = nil
 	o.kill()
 	o.kept()
 	o.shop.Run(o.shop.Now().Add(6 * time.Hour))
@@ -251,8 +194,8 @@ func (o *offline) back() {
 	if _, err := o.run("sync", "--once"); err != nil {
 		o.t.Error(err)
 	}
-	all := o.shop.Documents()
-	for _, d := range []evotortest.Document{all[o.from], all[(o.from+len(all))/2], all[len(all)-1]} {
+	all, since := o.shop.Documents(), o.Since()
+	for _, d := range []evotortest.Document{since[0], since[len(since)/2], since[len(since)-1]} {
 		if err := o.put(d.ID, o.shape(d.JSON), nil); err != nil {
 			o.t.Error(err)
 		}
