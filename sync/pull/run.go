@@ -10,13 +10,15 @@ import (
 
 // A state that somebody has to mend is looked at again after refusedLeast,
 // growing to refusedMost; trouble on the way is tried again with growing pauses
-// up to troubleMost; what cannot be written here is tried without the cloud.
+// up to troubleMost. A card that cannot be written is looked at after cardLeast,
+// growing to cardMost, without asking the cloud.
 const (
 	refusedLeast = 5 * time.Minute
 	refusedMost  = 30 * time.Minute
 	troubleMost  = 15 * time.Minute
 
-	cardPause = 30 * time.Second // between two looks at a card that cannot be written
+	cardLeast = time.Second
+	cardMost  = 30 * time.Second
 )
 
 // Run pulls until ctx ends, and then returns nil: a cycle every Options.Poll,
@@ -70,8 +72,8 @@ func (p *Puller) Run(ctx context.Context) error {
 // heals waits until the mirror can be written again, and tells whether that came
 // before ctx ended. A cycle until then would download in vain what nobody keeps.
 func (p *Puller) heals(ctx context.Context) bool {
-	for p.fails(ctx) {
-		if sleep(ctx, p.o.Jitter(cardPause)) != nil {
+	for pause := cardLeast; p.fails(ctx); pause = min(2*pause, cardMost) {
+		if sleep(ctx, p.o.Jitter(pause)) != nil {
 			return false
 		}
 	}
