@@ -357,6 +357,10 @@ func (m *Mirror) Tidy(ctx context.Context) error {
 	return m.db.Maintain(ctx)
 }
 
+// Damaged tells whether an error of the mirror speaks of damage, which is no proof
+// of it: see sqlite.Damaged.
+func Damaged(err error) bool { return sqlite.Damaged(err) }
+
 // querier is what a transaction and a pool have in common.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"ostatok/agent/sqlite"
+	"ostatok/agent/mirror"
 )
 
 // A state that somebody has to mend is looked at again after refusedLeast,
@@ -24,7 +24,7 @@ const (
 // Run pulls until ctx ends, and then returns nil: a cycle every Options.Poll,
 // and after each one that came up to now one older month, as long as older
 // months are wanted. It never stops for a reason of the cloud's or the card's, but
-// with an error for a mirror that seems to be damaged (sqlite.Damaged).
+// with an error for a mirror that seems to be damaged (mirror.Damaged).
 func (p *Puller) Run(ctx context.Context) error {
 	var wait time.Duration
 	settled := false // older documents are not wanted until something changes
@@ -33,7 +33,7 @@ func (p *Puller) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		if sqlite.Damaged(err) {
+		if mirror.Damaged(err) {
 			return err
 		}
 		if err != nil {
@@ -43,7 +43,7 @@ func (p *Puller) Run(ctx context.Context) error {
 			settled = false
 		}
 		if report.current && !settled {
-			if settled, err = p.BackfillStep(ctx); sqlite.Damaged(err) {
+			if settled, err = p.BackfillStep(ctx); mirror.Damaged(err) {
 				return err
 			} else if err != nil && ctx.Err() == nil {
 				p.log.Error().Err(err).Msg("backfill failed")
