@@ -87,7 +87,7 @@ race:
 	RAPID_CHECKS=20 CGO_ENABLED=1 scripts/test.sh -short -race -skip '^Test($(PROGRAMS)|$(DAYS))$$' ./...
 
 test-386:
-	RAPID_CHECKS=30 GOARCH=386 scripts/test.sh -short ./...
+	scripts/test-386.sh
 
 test-arm:
 	scripts/test-arm.sh
