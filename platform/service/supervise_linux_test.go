@@ -185,7 +185,8 @@ func TestPausesGrow(t *testing.T) {
 func TestSuperviseEndsWhatHangs(t *testing.T) {
 	for name, set := range map[string]func(*Supervision){
 		"hangs": func(s *Supervision) { s.Patience = 50 * time.Millisecond },
-		"never": func(s *Supervision) { s.Start = 50 * time.Millisecond },
+		// Time enough to come up and note it, also on a busy machine.
+		"never": func(s *Supervision) { s.Start = 2 * time.Second },
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, _, stop := supervise(t, name, func(s *Supervision) { set(s); s.Log = os.DevNull })
